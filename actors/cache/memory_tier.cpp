@@ -1,0 +1,101 @@
+#include "actors/cache/memory_tier.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace lamina {
+namespace {
+
+std::uint64_t bytes_of(const memory_tier::entry& e) {
+  std::uint64_t bytes = 0;
+  for (const auto& [key, value] : e.values) bytes += value->bytes.size();
+  if (e.lens) bytes += e.lens->records.size() * sizeof(lens_record);
+  return bytes;
+}
+
+}  // namespace
+
+memory_tier::entry& memory_tier::touch(const digest& name) {
+  auto [it, added] = entries_.try_emplace(name);
+  if (added) {
+    order_.push_front(name);
+    it->second.used = order_.begin();
+  } else {
+    order_.splice(order_.begin(), order_, it->second.used);
+  }
+  return it->second;
+}
+
+void memory_tier::resize(entry& e, std::uint64_t bytes) {
+  bytes_ = bytes_ - e.bytes + bytes;
+  e.bytes = bytes;
+}
+
+void memory_tier::put_raw(const digest& name, const ready_rows& rows) {
+  auto& e = touch(name);
+  if (e.raw.chunk && e.raw.chunk == rows.chunk && e.raw.end >= rows.end) return;
+  if (e.raw.chunk) raw_bytes_ -= e.raw.chunk->bytes();
+  raw_bytes_ += rows.chunk->bytes();
+  e.raw = rows;
+  evict(name);
+}
+
+void memory_tier::put_values(const digest& name,
+                             const std::vector<stored_value_ptr>& values) {
+  auto& e = touch(name);
+  std::uint32_t rows = chunk_positions;
+  for (const auto& value : values) {
+    rows = std::min(rows, value->rows);
+    auto& slot = e.values[value->key];
+    if (!slot || slot->rows <= value->rows) slot = value;
+  }
+  if (e.raw.chunk && !values.empty() && rows >= e.raw.end) {
+    raw_bytes_ -= e.raw.chunk->bytes();
+    e.raw = {};
+  }
+  resize(e, bytes_of(e));
+  evict(name);
+}
+
+void memory_tier::put_lens(const digest& name, lens_block_ptr block) {
+  auto& e = touch(name);
+  e.lens = std::move(block);
+  resize(e, bytes_of(e));
+  evict(name);
+}
+
+void memory_tier::discard(const digest& name) {
+  auto it = entries_.find(name);
+  if (it == entries_.end()) return;
+  resize(it->second, 0);
+  if (it->second.raw.chunk) raw_bytes_ -= it->second.raw.chunk->bytes();
+  order_.erase(it->second.used);
+  entries_.erase(it);
+}
+
+const memory_tier::entry* memory_tier::find(const digest& name) {
+  return entries_.count(name) != 0 ? &touch(name) : nullptr;
+}
+
+// Oldest first; what is in flight loses its evictable part only. `keep` is
+// what was just put: evicting it would make the tier useless when one entry
+// exceeds the budget.
+void memory_tier::evict(const digest& keep) {
+  auto it = order_.end();
+  while (bytes_ + raw_bytes_ > bytes_max_ && it != order_.begin()) {
+    --it;
+    auto found = entries_.find(*it);
+    if (found->first == keep || found->second.bytes == 0) continue;
+    resize(found->second, 0);
+    ++evictions_;
+    if (found->second.raw.chunk) {
+      found->second.values.clear();
+      found->second.lens.reset();
+    } else {
+      entries_.erase(found);
+      it = order_.erase(it);
+    }
+  }
+}
+
+}  // namespace lamina

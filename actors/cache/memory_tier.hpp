@@ -1,0 +1,65 @@
+// The memory tier of one shard: rows in flight, stored values and lens blocks
+// by chunk name, within a byte budget, least recently used first out.
+//
+// Rows in flight are the only exact copy until they are stored, so they count
+// but are not evicted. Pure; owned by one shard actor.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+#include "actors/chunks/lens_record.hpp"
+#include "actors/chunks/raw_chunk.hpp"
+#include "actors/chunks/stored_value.hpp"
+
+namespace lamina {
+
+class memory_tier {
+public:
+  struct entry {
+    ready_rows raw;  // null chunk: not in flight
+    std::map<value_key, stored_value_ptr> values;
+    lens_block_ptr lens;
+    std::uint64_t bytes = 0;  // of values and lens, which can be evicted
+    std::list<digest>::iterator used;
+  };
+
+  explicit memory_tier(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
+
+  /// Rows of a chunk in flight; more rows replace fewer.
+  void put_raw(const digest& name, const ready_rows& rows);
+
+  /// Values take the place of raw rows that they cover. A value with more rows
+  /// replaces one with fewer.
+  void put_values(const digest& name,
+                  const std::vector<stored_value_ptr>& values);
+
+  void put_lens(const digest& name, lens_block_ptr block);
+
+  void discard(const digest& name);
+
+  /// Null when the name is unknown; counts as a use.
+  const entry* find(const digest& name);
+
+  std::uint64_t bytes() const { return bytes_; }
+  std::uint64_t raw_bytes() const { return raw_bytes_; }
+  std::uint64_t entries() const { return entries_.size(); }
+  std::uint64_t evictions() const { return evictions_; }
+
+private:
+  entry& touch(const digest& name);
+  void resize(entry& e, std::uint64_t bytes);
+  void evict(const digest& keep);
+
+  std::uint64_t bytes_max_;
+  std::uint64_t bytes_ = 0;      // evictable
+  std::uint64_t raw_bytes_ = 0;  // in flight
+  std::uint64_t evictions_ = 0;
+  std::unordered_map<digest, entry, digest_hash> entries_;
+  std::list<digest> order_;  // most recently used first
+};
+
+}  // namespace lamina

@@ -1,0 +1,107 @@
+// The catalog: every conversation's metadata, tokens, chunk names and ledger,
+// and who may write it. One writer at a time: a second turn gets
+// conversation_busy. Another owner's conversation is not_found.
+//
+// Metadata of all conversations is in memory; the chunks (tokens and ledger)
+// of one are read when first needed. While a turn runs, its generation tells
+// the catalog what changes; on disk the generation writes them itself.
+#pragma once
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "actors/interfaces.hpp"
+
+namespace lamina {
+
+struct access_flush_due {};  // to itself, once a minute
+
+struct drain_grace_over {};  // to itself
+
+using catalog_self = catalog_actor::extend<reacts_to<access_flush_due>,
+                                           reacts_to<drain_grace_over>>;
+
+struct catalog_options {
+  std::chrono::milliseconds abandon_after{10'000};
+  std::uint32_t loaded_max = 256;  // conversations with chunks in memory
+};
+
+struct catalog_state {
+  using pointer = catalog_self::stateful_pointer<catalog_state>;
+
+  struct fork_waiting {
+    split_conversation command;
+    caf::typed_response_promise<record_result> reply;
+  };
+
+  struct entry {
+    conversation_record record;
+    std::optional<std::vector<chunk_record>> chunks;  // none: not loaded
+    std::vector<std::function<void(const result<entry*>&)>> loading;
+
+    bool busy() const { return static_cast<bool>(writer); }
+    position_t size() const { return record.positions; }
+    generation_actor writer;  // the turn that runs; null: none
+    generation_actor newest;  // the last turn, as long as it is syncing
+    position_t durable = 0;   // positions that are synced
+    std::vector<fork_waiting> forks;  // wait for positions to be durable
+    bool accessed = false;            // access time not yet on disk
+    std::uint64_t used = 0;           // for unloading the oldest
+  };
+
+  catalog_state(pointer actor) : self(actor) {}
+
+  void load_all();
+  result<entry*> owned(conversation_id id, std::uint32_t uid);
+  void with_chunks(conversation_id id, std::uint32_t uid,
+                   std::function<void(const result<entry*>&)> then);
+  void unload_oldest();
+
+  caf::result<result<turn_opened>> open(const open_turn& m);
+  result<turn_opened> start_turn(entry& e, const open_turn& m);
+  result<entry*> create(const open_turn& m, const hosted_model& hosted);
+  result<turn_opened> turn_of(const find_turn& m);
+  void update(const update_chunk& m);
+  void mark(const mark_chunk& m);
+  void close(const close_turn& m);
+  void made_durable(const positions_made_durable& m);
+  void writer_down(const caf::down_msg& m);
+
+  caf::result<locate_result> locate(const locate_positions& m);
+  caf::result<token_ids_result> ids(const get_token_ids& m);
+  list_result list(const list_conversations& m);
+  caf::result<show_result> show(const show_conversation& m);
+  caf::result<acknowledgement> remove(const remove_conversation& m);
+  caf::result<record_result> pin(const pin_conversation& m);
+  caf::result<record_result> split(const split_conversation& m);
+  void fork_now(entry& e, fork_waiting w);
+  void write_record(const conversation_record& record,
+                    std::function<void(const acknowledgement&)> then);
+  void flush_access();
+  caf::result<turns_drained> drain(const drain_turns& m);
+  void cancel_all();
+  void check_drained();
+  catalog_status status() const;
+
+  static inline const char* name = "catalog";
+  pointer self;
+  catalog_options options;
+  view_ptr view;
+  std::map<conversation_id, entry> entries;
+  std::uint64_t uses = 0;
+  std::optional<caf::typed_response_promise<turns_drained>> draining;
+  std::mt19937_64 random;
+};
+
+catalog_self::behavior_type catalog(catalog_state::pointer self,
+                                     catalog_options options, view_ptr view);
+
+}  // namespace lamina

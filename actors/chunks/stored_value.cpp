@@ -1,0 +1,25 @@
+#include "actors/chunks/stored_value.hpp"
+
+#include <algorithm>
+
+namespace lamina {
+
+std::uint32_t layers_per_value(const capture_shape& shape) {
+  const std::size_t block_bytes = chunk_positions * shape.row_bytes();
+  const std::size_t fit =
+      stored_value_raw_bytes_max / std::max<std::size_t>(1, block_bytes);
+  const std::size_t layers = std::max<std::uint32_t>(1, shape.layers);
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(fit, 1, layers));
+}
+
+std::vector<value_key> value_keys(const digest& chunk, site s,
+                                  const capture_shape& shape) {
+  if (!is_per_layer(s)) return {value_key{chunk, s, 0}};
+  std::vector<value_key> keys;
+  for (std::uint32_t layer = 0; layer < shape.layers;
+       layer += layers_per_value(shape))
+    keys.push_back(value_key{chunk, s, static_cast<std::uint16_t>(layer)});
+  return keys;
+}
+
+}  // namespace lamina

@@ -1,0 +1,150 @@
+// A generation: one running turn, from the prompt to the last synced byte.
+//
+// It stands between the model (tokens and rows come in), the write path (full
+// chunks go to codec and disk, rows and records to the shards) and any number
+// of viewers. It belongs to no session: when the last viewer leaves, it is
+// cancelled after `abandon_after`, or finishes when the client asked for that.
+// It ends when everything is durable and the last viewer has been served.
+//
+// The write path of a chunk: rows in flight are published to the shard; the
+// full chunk is encoded, published again and committed, in order; then its
+// bytes are returned to the model as credit. A failure on that path costs the
+// chunk's activations, which the ledger says, never the text.
+#pragma once
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "actors/generations/turn_log.hpp"
+#include "actors/interfaces.hpp"
+#include "actors/model/tokenizer/tokenizer.hpp"
+
+namespace lamina {
+
+struct abandon_due {
+  std::uint32_t epoch = 0;
+};
+
+using generation_self = generation_actor::extend<reacts_to<abandon_due>>;
+
+/// What the catalog hands to a new generation.
+struct generation_plan {
+  conversation_record record;
+  std::vector<chunk_record> chunks;
+  std::shared_ptr<const turn_options> options;
+  hosted_model hosted;
+  view_ptr view;
+  std::chrono::milliseconds abandon_after{10'000};
+};
+
+struct generation_state {
+  using pointer = generation_self::stateful_pointer<generation_state>;
+  using clock = std::chrono::steady_clock;
+  using watch_promise = caf::typed_response_promise<watch_result>;
+
+  struct viewer {
+    viewer_actor handle;
+    position_t next = 0;        // first position not sent
+    bool taking = false;        // a batch is under way
+    bool wait_durable = false;
+    bool served = false;        // has its done or failed
+    utf8_stream text;
+  };
+
+  /// A chunk whose rows are complete, on its way to disk.
+  struct sealed_chunk {
+    std::uint32_t index = 0;
+    std::vector<stored_value_ptr> values;  // empty: not captured or dropped
+    std::uint64_t credit = 0;
+  };
+
+  generation_state(pointer actor) : self(actor), log(0, {}, {}, {}), commits(0) {}
+  ~generation_state();
+
+  // Beginning.
+  void start();
+  result<std::vector<token_record>> prompt_tokens() const;
+  void begun(sequence_id id);
+  caf::result<watch_result> watch(const watch_turn& m);
+  watch_result admit(const watch_turn& m);
+
+  // From the model.
+  void advance(const sequence_progress& p);
+  void add_token(token_id id);
+  void add_rows(const ready_rows& rows);
+  void add_lens(const lens_rows& rows);
+  void finish(const sequence_progress& p);
+  void fail_turn(const error& reason);
+
+  // Write path.
+  void seal(std::uint32_t index, const ready_rows& rows);
+  void encode(std::uint32_t index, const ready_rows& rows);
+  void defer_lens(std::uint32_t index, const ready_rows& rows);
+  void lens_ready(std::uint32_t index, const digest& name,
+                  const lens_rows_ptr& rows);
+  void commit_sealed();
+  void commit(sealed_chunk chunk);
+  void committed(const sealed_chunk& chunk, const digest& name,
+                 const std::optional<error>& failed);
+  void flush_uncaptured();
+  void commit_end();
+  void write(std::vector<write_op> ops,
+             std::function<void(std::optional<error>)> then);
+  void mark(std::uint32_t index, const digest& name,
+            std::optional<presence> activations, std::optional<presence> lens);
+  caf::result<acknowledgement> pin(bool pinned);
+  void lose_durability(const error& why);
+  bool drained() const { return finished && outstanding == 0; }
+  bool came_to_nothing() const { return log.size() == turn_first; }
+  std::optional<turn_state> end_state() const;
+
+  // Viewers.
+  void serve(viewer& v);
+  void serve_all();
+  void send_batch(viewer& v);
+  void deliver(viewer& v, turn_tokens batch);
+  void leave(const caf::actor_addr& who);
+  wire::DoneT done(const viewer& v) const;
+  void end_when_served();
+
+  static inline const char* name = "generation";
+  pointer self;
+  generation_plan plan;
+  turn_log log;
+  position_t turn_first = 0;   // of this turn's first token
+  position_t answer_first = 0;
+  std::optional<sequence_id> sequence;
+  std::map<std::uint32_t, ready_rows> rows;  // newest, of unsealed chunks
+  std::map<std::uint32_t, lens_block> lens;  // eager records, likewise
+  ready_rows predecessor;      // the chunk before the next one to seal
+  in_order<sealed_chunk> commits;
+  std::uint32_t sealed_next = 0;  // chunks below are sealed
+  std::uint32_t outstanding = 0;  // encodes, lens blocks and commits under way
+  bool finished = false;       // the text is complete
+  bool watched = false;        // somebody came to see it, or nobody will
+  bool closing = false;        // the last commit is out
+  std::optional<error> failure;   // of the turn
+  std::optional<error> not_durable;
+  finish_reason reason = finish_reason::length;
+  std::optional<std::uint32_t> last_token_text_bytes;
+  std::uint32_t prompt_reused = 0;
+  std::uint32_t dropped_positions = 0;
+  std::vector<viewer> viewers;
+  std::vector<std::pair<watch_promise, watch_turn>> early;  // before begun
+  std::uint32_t abandon_epoch = 0;
+  clock::time_point started;
+  clock::time_point first_token;
+  clock::time_point last_token;
+  clock::time_point durable;
+};
+
+generation_self::behavior_type generation(generation_state::pointer self,
+                                          std::shared_ptr<generation_plan> plan);
+
+}  // namespace lamina

@@ -1,0 +1,178 @@
+// Every typed actor: the map of the system. Each handle has the sentence that
+// says what the actor is for; docs/architecture.md draws how they talk.
+#pragma once
+
+#include <caf/replies_to.hpp>
+#include <caf/typed_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "actors/messages.hpp"
+
+namespace lamina {
+
+template <class Message>
+using reacts_to = caf::reacts_to<Message>;
+template <class Message, class Reply>
+using answers = typename caf::replies_to<Message>::template with<Reply>;
+
+/// Commits everything to LMDB, many writes in one transaction. Own thread.
+using disk_actor =
+    caf::typed_actor<answers<write_ops, result<ops_written>>,
+                     answers<flush_disk, result<ops_written>>,
+                     answers<get_disk_status, disk_status>>;
+
+/// Reads from LMDB. Several, each with its own thread.
+using reader_actor =
+    caf::typed_actor<answers<read_conversations, conversations_read>,
+                     answers<read_chunks, chunks_read>,
+                     answers<read_values, values_read>,
+                     answers<read_lens, lens_read>,
+                     answers<read_statistics, statistics_read>>;
+
+/// Encodes and decodes activations. Several, own threads, low priority.
+using codec_actor = caf::typed_actor<answers<encode_rows, rows_encoded>,
+                                     answers<decode_values, values_decoded>>;
+
+/// One slice of the memory tier, by chunk name: rows in flight, stored values,
+/// lens blocks. Asks a reader for what it lacks. Never blocks.
+using shard_actor =
+    caf::typed_actor<reacts_to<publish_rows>, reacts_to<publish_values>,
+                     reacts_to<publish_lens>, reacts_to<publish_lens_block>,
+                     reacts_to<discard_chunk>, answers<find_lens, lens_found>,
+                     answers<find_values, result<values_found>>,
+                     answers<get_shard_status, shard_status>,
+                     reacts_to<view_changed>>;
+
+/// Computes lens records from exact rows. One for clicks, one of the lowest
+/// priority for the backlog; each has its own thread and uses just that one.
+using lens_actor = caf::typed_actor<answers<compute_lens_rows, lens_computed>,
+                                    answers<get_lens_status, lens_status>>;
+
+/// Whoever runs a sequence: told of every step.
+using sequence_sink = caf::typed_actor<reacts_to<sequence_advanced>,
+                                       reacts_to<sequence_failed>>;
+
+/// Joins the running batch. The sink gets `sequence_advanced` for each step,
+/// or one `sequence_failed`.
+struct begin_sequence {
+  std::shared_ptr<const sequence_request> request;
+  sequence_sink sink;
+};
+
+/// Owns the engine of one model and steps all its sequences. Own thread.
+using model_actor =
+    caf::typed_actor<answers<begin_sequence, sequence_begun>,
+                     reacts_to<cancel_sequence>, reacts_to<return_credit>,
+                     reacts_to<forget_conversation>,
+                     reacts_to<inject_model_fault>,
+                     answers<get_model_status, model_status>>;
+
+/// Whoever follows a turn; replies when it can take more.
+using viewer_actor =
+    caf::typed_actor<answers<turn_tokens, tokens_taken>, reacts_to<turn_done>,
+                     reacts_to<turn_failed>>;
+
+/// Follows a turn from a position on, running or just ended.
+struct watch_turn {
+  viewer_actor viewer;
+  std::optional<position_t> from;  // default: where the turn begins
+  bool wait_durable = false;
+};
+/// The viewer does not care any more.
+struct leave_turn {
+  viewer_actor viewer;
+};
+
+/// One running turn: between the model, the write path and its viewers. It
+/// outlives the session that began it and ends when all of it is durable.
+using generation_actor =
+    caf::typed_actor<answers<watch_turn, watch_result>, reacts_to<leave_turn>,
+                     reacts_to<cancel_turn>,
+                     answers<pin_turn, acknowledgement>>::extend_with<sequence_sink>;
+
+struct turn_opened {
+  conversation_id conversation = 0;
+  generation_actor generation;
+};
+
+/// Every conversation: tokens, chunk names, ledger, who may write. Spawns the
+/// generations.
+using catalog_actor = caf::typed_actor<
+    answers<open_turn, result<turn_opened>>,
+    answers<find_turn, result<turn_opened>>, reacts_to<update_chunk>,
+    reacts_to<mark_chunk>, reacts_to<close_turn>,
+    reacts_to<positions_made_durable>, answers<locate_positions, locate_result>,
+    answers<get_token_ids, token_ids_result>,
+    answers<list_conversations, list_result>,
+    answers<show_conversation, show_result>,
+    answers<remove_conversation, acknowledgement>,
+    answers<pin_conversation, record_result>,
+    answers<split_conversation, record_result>,
+    answers<drain_turns, turns_drained>,
+    answers<get_catalog_status, catalog_status>, reacts_to<view_changed>>;
+
+/// Finds exact rows for one request: memory, disk, else recomputation.
+using rows_actor = caf::typed_actor<answers<load_rows, result<rows_loaded>>>;
+
+/// Warms the neighbours of what was clicked.
+using prefetch_actor =
+    caf::typed_actor<reacts_to<warm_neighbours>, reacts_to<view_changed>>;
+
+/// One request in flight; ends by itself after its terminal frame.
+using request_actor = caf::typed_actor<reacts_to<cancel_request>>;
+
+/// One connection: takes its frames, spawns its requests, writes their answers.
+using session_actor =
+    caf::typed_actor<reacts_to<frame_received>, reacts_to<frames_written>,
+                     reacts_to<connection_closed>,
+                     answers<send_frame, frame_sent>, reacts_to<view_changed>>;
+
+/// A new connection's session wants views as they change.
+struct follow_views {
+  session_actor session;
+};
+
+/// Starts all of the above, restarts what dies, publishes who is there.
+using supervisor_actor =
+    caf::typed_actor<answers<get_view, view_ptr>, reacts_to<follow_views>,
+                     reacts_to<model_loaded>, reacts_to<model_refused>,
+                     reacts_to<connections_changed>,
+                     answers<get_status, std::string>,
+                     answers<drain_system, acknowledgement>>;
+
+/// A model as the rest of the system sees it.
+struct hosted_model {
+  model_ptr model;     // null while it loads or when loading failed
+  model_actor actor;   // null when down
+  std::string health;  // "up", "loading", or why it is down
+};
+
+/// The handles at one moment. Handles of actors that are down are null: use
+/// the accessors, which say `unavailable`.
+struct system_view {
+  supervisor_actor supervisor;
+  disk_actor disk;
+  catalog_actor catalog;
+  prefetch_actor prefetch;
+  lens_actor lens_clicks;
+  lens_actor lens_backlog;
+  std::vector<shard_actor> shards;
+  std::vector<reader_actor> readers;
+  std::vector<codec_actor> codecs;
+  std::map<std::string, hosted_model> models;
+
+  const shard_actor& shard_of(const digest& name) const {
+    return shards[digest_hash{}(name) % shards.size()];
+  }
+  const reader_actor& reader_of(const digest& name) const {
+    return readers[(digest_hash{}(name) >> 8) % readers.size()];
+  }
+  const codec_actor& codec_of(const digest& name) const {
+    return codecs[(digest_hash{}(name) >> 16) % codecs.size()];
+  }
+};
+
+}  // namespace lamina

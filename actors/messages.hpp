@@ -1,0 +1,463 @@
+// Every message that actors exchange, one struct each.
+//
+// Commands are verb phrases, facts are past participles. Payloads that are big
+// or shared travel as `std::shared_ptr<const T>`: handlers take messages by
+// const reference and copy nothing. Expected failures are `result<T>` values in
+// the reply; a CAF error means that the actor asked is gone or did not answer.
+//
+// Messages never leave the process, so none is serialisable.
+#pragma once
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <concepts>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/chunks/lens_record.hpp"
+#include "actors/chunks/raw_chunk.hpp"
+#include "actors/chunks/stored_value.hpp"
+#include "actors/lens/lens.hpp"
+#include "actors/model/engine.hpp"
+#include "actors/store/records.hpp"
+#include "actors/store/store.hpp"
+#include "protocol/error.hpp"
+#include "protocol/frame.hpp"
+#include "protocol/message.hpp"
+
+namespace lamina {
+
+/// The value of an answer that says no more than "done".
+struct acknowledged {};
+using acknowledgement = result<acknowledged>;
+
+/// All handles that one actor may need of another; interfaces.hpp defines it.
+struct system_view;
+using view_ptr = std::shared_ptr<const system_view>;
+
+/// Where an answer came from.
+enum class answer_source : std::uint8_t { memory, disk, recomputed };
+
+// ---- supervisor -----------------------------------------------------------
+
+/// Asks for the handles as they are now.
+struct get_view {};
+/// Sent to whoever keeps a view, after an actor was started, restarted or lost.
+struct view_changed {
+  view_ptr view;
+};
+/// Asks for the status document (JSON).
+struct get_status {};
+/// A connection came or went, for status.
+struct connections_changed {
+  std::uint32_t open = 0;
+};
+/// Ends the system in order; the reply comes when everything is synced.
+struct drain_system {
+  std::int64_t deadline_ms = 10'000;
+};
+
+// ---- disk -----------------------------------------------------------------
+
+/// Commits with others in one transaction; the reply comes when it is synced.
+/// A failed transaction or op is the error.
+struct write_ops {
+  std::shared_ptr<const std::vector<write_op>> ops;
+};
+struct ops_written {
+  std::uint64_t values_written = 0;
+  std::uint64_t values_shared = 0;
+  std::uint64_t bytes_written = 0;
+};
+struct get_disk_status {};
+struct disk_status {
+  std::uint64_t commits = 0;
+  std::uint64_t bytes_written = 0;
+  std::uint64_t failures = 0;
+  std::string last_error;  // empty: healthy
+};
+struct flush_disk {};
+
+struct read_conversations {};
+struct read_chunks {
+  conversation_id id = 0;
+};
+struct read_values {
+  std::vector<value_key> keys;
+};
+struct read_lens {
+  digest name;
+};
+struct read_statistics {};
+
+using conversations_read = result<std::vector<conversation_record>>;
+using chunks_read = result<std::vector<chunk_record>>;
+using values_read = result<std::vector<stored_value_ptr>>;
+using lens_read = result<lens_block_ptr>;
+using statistics_read = result<store_statistics>;
+
+// ---- codec ----------------------------------------------------------------
+
+/// Encodes rows 0 .. rows.end-1 of every site and layer.
+struct encode_rows {
+  digest name;
+  ready_rows rows;
+};
+using rows_encoded = std::vector<stored_value_ptr>;
+
+/// Checks and decodes values back into a raw chunk with the rows they hold.
+struct decode_values {
+  digest name;
+  capture_shape shape;
+  position_t first = 0;
+  std::vector<stored_value_ptr> values;
+};
+using values_decoded = result<ready_rows>;
+
+// ---- shard ----------------------------------------------------------------
+
+/// Newest rows of a chunk in flight: readable from now on.
+struct publish_rows {
+  digest name;
+  ready_rows rows;
+};
+/// The encoded form takes the place of the raw rows.
+struct publish_values {
+  digest name;
+  std::vector<stored_value_ptr> values;
+};
+struct publish_lens {
+  digest name;
+  position_t chunk_first = 0;
+  lens_rows_ptr rows;
+};
+/// A whole block: read back or computed elsewhere.
+struct publish_lens_block {
+  digest name;
+  lens_block_ptr block;
+};
+/// Forget a name: a tail that became a full chunk, for example.
+struct discard_chunk {
+  digest name;
+};
+struct find_lens {
+  digest name;
+  std::uint32_t rows_wanted = 0;  // bit r: row r
+};
+struct lens_found {
+  lens_block_ptr block;  // may lack wanted rows; null when nothing is there
+  answer_source source = answer_source::memory;
+};
+/// The activations of a chunk: raw rows in flight, or the values asked for.
+struct find_values {
+  digest name;
+  std::uint32_t rows_wanted = 0;
+  std::vector<value_key> keys;
+};
+struct values_found {
+  ready_rows raw;  // set when the chunk is in flight
+  std::vector<stored_value_ptr> values;  // else: absent ones are null
+  answer_source source = answer_source::memory;
+};
+struct get_shard_status {};
+struct shard_status {
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t raw_bytes = 0;  // in flight
+  std::uint64_t hits = 0;
+  std::uint64_t misses = 0;
+  std::uint64_t evictions = 0;
+};
+
+// ---- lens -----------------------------------------------------------------
+
+struct compute_lens_rows {
+  model_ptr model;
+  std::shared_ptr<const lens_input> input;
+};
+/// overloaded: beyond the backlog's byte budget, nothing was queued.
+using lens_computed = result<lens_rows_ptr>;
+struct get_lens_status {};
+struct lens_status {
+  std::uint64_t queued = 0;
+  std::uint64_t queued_bytes = 0;
+  std::uint64_t computed_positions = 0;
+  std::uint64_t refused = 0;
+};
+
+// ---- model ----------------------------------------------------------------
+
+using sequence_begun = result<sequence_id>;
+struct sequence_advanced {
+  std::shared_ptr<const sequence_progress> progress;
+};
+struct sequence_failed {
+  sequence_id sequence = 0;
+  error reason{error_code::internal, {}};
+};
+struct cancel_sequence {
+  sequence_id sequence = 0;
+};
+/// Bytes of raw chunks that are encoded and safe (or given up).
+struct return_credit {
+  sequence_id sequence = 0;
+  std::uint64_t bytes = 0;
+};
+/// Frees the KV cache of a conversation.
+struct forget_conversation {
+  conversation_id id = 0;
+};
+/// The weights are mapped and the engine is ready.
+struct model_loaded {
+  std::string name;
+  model_ptr model;
+};
+/// The directory cannot be served; trying again would not help.
+struct model_refused {
+  std::string name;
+  error reason{error_code::internal, {}};
+};
+/// Makes the next step throw: how tests see the supervisor work.
+struct inject_model_fault {
+  std::string message;
+};
+struct get_model_status {};
+struct model_status {
+  engine_stats engine;
+  std::uint64_t in_flight_bytes = 0;
+  std::uint32_t paused = 0;
+};
+
+// ---- generation -----------------------------------------------------------
+
+/// What a client asked of a turn.
+struct turn_options {
+  std::string prompt;  // exact bytes
+  std::uint32_t max_new_tokens = 128;
+  sampling_options sampling;
+  std::vector<std::string> stop;
+  bool capture = true;
+  lens_mode lens = lens_mode::deferred;
+  bool keep_running = false;
+};
+
+/// A token as viewers and the catalog see it.
+struct placed_token {
+  position_t position = 0;
+  token_record token;
+};
+
+/// Tokens a viewer has not seen, consecutive. The reply is the viewer's credit
+/// for the next batch: a slow viewer gets fewer, larger ones.
+struct turn_tokens {
+  std::vector<placed_token> tokens;
+  std::string text;  // newly complete text of the answer, valid UTF-8
+};
+struct tokens_taken {};
+
+/// The turn's end; nothing follows.
+struct turn_done {
+  wire::DoneT done;
+};
+struct turn_failed {
+  error reason{error_code::internal, {}};
+};
+
+struct turn_watched {
+  conversation_id conversation = 0;
+  std::string model;
+  std::uint16_t turn = 0;
+  position_t from = 0;
+};
+using watch_result = result<turn_watched>;
+struct cancel_turn {};
+/// Pins or unpins the conversation that this turn is writing.
+struct pin_turn {
+  bool pinned = true;
+};
+
+// ---- catalog --------------------------------------------------------------
+
+struct open_turn {
+  std::uint32_t uid = 0;
+  std::string model;
+  conversation_id conversation = 0;  // 0: a new one
+  std::shared_ptr<const turn_options> options;
+};
+
+/// A chunk of a conversation as its turn has it now: replaces the record.
+struct update_chunk {
+  conversation_id conversation = 0;
+  std::uint32_t index = 0;
+  chunk_record record;
+};
+/// One part of the ledger changed, of the chunk that still has this name.
+struct mark_chunk {
+  conversation_id conversation = 0;
+  std::uint32_t index = 0;
+  digest name;
+  std::optional<presence> activations;
+  std::optional<presence> lens;
+};
+/// The text of a turn is complete: another turn may begin.
+struct close_turn {
+  conversation_id conversation = 0;
+  std::optional<turn_state> state;  // none: the turn came to nothing
+};
+/// Everything of the conversation up to here is synced.
+struct positions_made_durable {
+  conversation_id conversation = 0;
+  position_t end = 0;
+};
+
+/// Which conversation, and who asks: another's is not_found.
+struct locate_positions {
+  std::uint32_t uid = 0;
+  conversation_id conversation = 0;
+  std::vector<position_t> positions;
+  std::uint32_t context = 0;  // tokens before the first position
+};
+struct located_position {
+  position_t position = 0;
+  placed_token token;
+  std::optional<placed_token> next;
+  std::uint32_t chunk = 0;
+  digest name;
+  std::optional<digest> next_name;  // of the next token's chunk, when another
+  presence activations = presence::never_asked;
+  presence lens = presence::never_asked;
+};
+struct positions_located {
+  conversation_record record;
+  std::vector<located_position> positions;
+  std::vector<placed_token> context;
+  bool running = false;
+};
+using locate_result = result<std::shared_ptr<const positions_located>>;
+
+/// All token ids up to (not including) `end`, for recomputation.
+struct get_token_ids {
+  conversation_id conversation = 0;
+  position_t end = 0;
+};
+using token_ids_result = result<std::vector<token_id>>;
+
+struct list_conversations {
+  std::uint32_t uid = 0;
+  std::string model;
+  std::uint32_t limit = 0;
+};
+using list_result = result<std::vector<conversation_record>>;
+struct show_conversation {
+  std::uint32_t uid = 0;
+  conversation_id conversation = 0;
+};
+struct conversation_shown {
+  conversation_record record;
+  std::vector<chunk_record> chunks;
+};
+using show_result = result<std::shared_ptr<const conversation_shown>>;
+struct remove_conversation {
+  std::uint32_t uid = 0;
+  conversation_id conversation = 0;
+};
+struct pin_conversation {
+  std::uint32_t uid = 0;
+  conversation_id conversation = 0;
+  bool pinned = true;
+};
+struct split_conversation {
+  std::uint32_t uid = 0;
+  conversation_id conversation = 0;
+  position_t position = 0;
+};
+using record_result = result<conversation_record>;
+struct find_turn {
+  std::uint32_t uid = 0;
+  conversation_id conversation = 0;
+};
+/// No new turns; the reply comes when the running ones have ended. Those that
+/// still run after `grace_ms` are cancelled.
+struct drain_turns {
+  std::int64_t grace_ms = 5'000;
+};
+struct turns_drained {};
+struct get_catalog_status {};
+struct catalog_status {
+  std::uint64_t conversations = 0;
+  std::uint64_t loaded = 0;
+  std::uint64_t running = 0;
+};
+
+// ---- prefetch -------------------------------------------------------------
+
+/// A position was clicked: its neighbours will be.
+struct warm_neighbours {
+  std::uint32_t uid = 0;
+  conversation_id conversation = 0;
+  position_t position = 0;
+  bool activations = false;  // else lens records
+};
+
+// ---- rows -----------------------------------------------------------------
+
+/// Exact rows of one chunk, from wherever they can be had.
+struct load_rows {
+  conversation_id conversation = 0;
+  std::string model;
+  digest root;  // a model of another origin must not recompute
+  capture_shape shape;
+  digest name;
+  std::uint32_t chunk = 0;
+  std::uint32_t row_begin = 0;
+  std::uint32_t row_end = 0;
+  std::vector<value_key> keys;  // what is read; recomputation gives all
+  position_t position_end = 0;  // recomputation goes this far at once
+};
+struct rows_loaded {
+  ready_rows rows;
+  answer_source source = answer_source::memory;
+};
+
+// ---- session and requests -------------------------------------------------
+
+/// A frame came in; its payload is empty in all requests of version 1.
+struct frame_received {
+  std::uint32_t request = 0;
+  std::shared_ptr<const wire::BodyUnion> body;
+};
+/// The connection wrote frames up to this sequence number.
+struct frames_written {
+  std::uint64_t sequence = 0;
+};
+struct connection_closed {};
+
+/// A request's answer on its way out. The reply comes when it is on the wire,
+/// so whoever waits for it streams no faster than the peer reads.
+struct send_frame {
+  std::uint32_t request = 0;
+  frame_kind kind = frame_kind::response;
+  std::shared_ptr<const std::vector<std::byte>> frame;
+};
+struct frame_sent {};
+struct cancel_request {};
+
+/// Found by argument-dependent lookup for every type of ours, and for the
+/// standard containers of them: what may travel in a message unserialised.
+template <class T>
+std::true_type is_local_message(const T&);
+
+}  // namespace lamina
+
+namespace caf {
+
+template <class T>
+  requires requires(const T& t) {
+    { is_local_message(t) } -> std::same_as<std::true_type>;
+  }
+struct allowed_unsafe_message_type<T> : std::true_type {};
+
+}  // namespace caf

@@ -1,0 +1,134 @@
+#include "actors/model.hpp"
+
+#include <omp.h>
+#include <spdlog/spdlog.h>
+
+#include <caf/all.hpp>
+#include <exception>
+#include <stdexcept>
+#include <utility>
+
+namespace lamina {
+
+model_state::~model_state() {
+  for (auto& [id, s] : sequences)
+    caf::anon_send(
+        s.sink, sequence_failed{id, {error_code::unavailable, dies_because}});
+}
+
+void model_state::arm() {
+  if (armed || runner->idle()) return;
+  armed = true;
+  self->send(self, step_due{});
+}
+
+sequence_begun model_state::begin(const begin_sequence& m) {
+  BOOST_OUTCOME_TRY(id, runner->add(*m.request));
+  sequences.emplace(id, sequence{m.sink});
+  arm();
+  return id;
+}
+
+void model_state::step() {
+  if (fault) throw std::runtime_error(*std::exchange(fault, std::nullopt));
+  if (options.fault_after_steps != 0 &&
+      runner->stats().steps >= options.fault_after_steps)
+    throw std::runtime_error("injected by --inject-fault");
+  for (auto& progress : runner->step())
+    deliver(std::move(progress));
+}
+
+void model_state::deliver(sequence_progress progress) {
+  auto it = sequences.find(progress.sequence);
+  if (it == sequences.end()) return;
+  auto& s = it->second;
+  for (const auto& rows : progress.rows) {
+    if (rows.chunk.get() == s.newest || rows.begin != 0) continue;
+    s.newest = rows.chunk.get();
+    s.in_flight_bytes += rows.chunk->bytes();
+  }
+  bool over = s.in_flight_bytes > options.in_flight_bytes_max;
+  if (over && !s.paused && !progress.finished) {
+    s.paused = true;
+    runner->pause(progress.sequence, true);
+  }
+  bool finished = progress.finished.has_value();
+  self->send(s.sink,
+             sequence_advanced{std::make_shared<const sequence_progress>(
+                 std::move(progress))});
+  if (finished) sequences.erase(it);
+}
+
+void model_state::credit(sequence_id id, std::uint64_t bytes) {
+  auto it = sequences.find(id);
+  if (it == sequences.end()) return;
+  auto& s = it->second;
+  s.in_flight_bytes -= std::min(s.in_flight_bytes, bytes);
+  // Half the budget must be free, so that a sequence does not stutter.
+  if (s.paused && s.in_flight_bytes <= options.in_flight_bytes_max / 2) {
+    s.paused = false;
+    runner->pause(id, false);
+    arm();
+  }
+}
+
+model_status model_state::status() const {
+  model_status result{runner->stats(), 0, 0};
+  for (const auto& [id, s] : sequences) {
+    result.in_flight_bytes += s.in_flight_bytes;
+    result.paused += s.paused;
+  }
+  return result;
+}
+
+model_self::behavior_type model_runner(model_state::pointer self,
+                                       model_actor_options options,
+                                       model_ptr loaded,
+                                       supervisor_actor supervisor) {
+  self->set_exception_handler([self](std::exception_ptr& raised) -> caf::error {
+    try {
+      std::rethrow_exception(raised);
+    } catch (const std::exception& e) {
+      self->state.dies_because = std::string("the model failed: ") + e.what();
+    }
+    return caf::make_error(caf::sec::runtime_error, self->state.dies_because);
+  });
+  auto& state = self->state;
+  if (options.threads > 0) omp_set_num_threads(options.threads);
+  if (!loaded) {
+    auto opened = model::load(options.model);
+    if (!opened) {
+      self->send(supervisor, model_refused{options.model.name, opened.error()});
+      self->quit();
+      return model_self::behavior_type::make_empty_behavior();
+    }
+    loaded = opened.value();
+  }
+  state.options = std::move(options);
+  state.runner = engine::create(loaded, state.options.engine);
+  self->send(supervisor, model_loaded{state.options.model.name, loaded});
+  return {
+      [self](const begin_sequence& m) { return self->state.begin(m); },
+      [self](const cancel_sequence& m) {
+        self->state.runner->cancel(m.sequence);
+        // A paused sequence ends too.
+        self->state.runner->pause(m.sequence, false);
+        self->state.arm();
+      },
+      [self](const return_credit& m) {
+        self->state.credit(m.sequence, m.bytes);
+      },
+      [self](const forget_conversation& m) {
+        self->state.runner->forget(m.id);
+      },
+      [self](const inject_model_fault& m) { self->state.fault = m.message; },
+      [self](const get_model_status&) { return self->state.status(); },
+      [self](const step_due&) {
+        self->state.armed = false;
+        self->state.step();
+        self->state.arm();
+      },
+  };
+}
+
+}  // namespace lamina

@@ -1,0 +1,71 @@
+// The model actor: owns one engine and steps it, one step a message, so that
+// cancels, credit and new sequences get in between.
+//
+// Back-pressure: raw chunks that a sequence has produced and that are not yet
+// safe count against `in_flight_bytes_max`; a sequence beyond it sits out the
+// steps until credit returns, the others go on.
+//
+// An exception in a step ends the actor: its sequences are told why, and the
+// supervisor starts a new one on the same weights.
+#pragma once
+
+#include <caf/stateful_actor.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "actors/interfaces.hpp"
+#include "actors/model/engine.hpp"
+
+namespace lamina {
+
+struct model_actor_options {
+  model_options model;
+  engine_options engine;
+  std::uint64_t in_flight_bytes_max = 256u << 20;  // of one sequence
+  int threads = 0;                                 // 0: as OpenMP decides
+  std::uint64_t fault_after_steps = 0;             // tests: throw once then
+};
+
+struct step_due {};  // to itself
+
+using model_self = model_actor::extend<reacts_to<step_due>>;
+
+struct model_state {
+  using pointer = model_self::stateful_pointer<model_state>;
+
+  struct sequence {
+    sequence_sink sink;
+    std::uint64_t in_flight_bytes = 0;
+    const raw_chunk* newest = nullptr;
+    bool paused = false;
+  };
+
+  explicit model_state(pointer actor) : self(actor) {}
+  ~model_state();
+
+  sequence_begun begin(const begin_sequence& m);
+  void step();
+  void deliver(sequence_progress progress);
+  void credit(sequence_id id, std::uint64_t bytes);
+  void arm();
+  model_status status() const;
+
+  static inline const char* name = "model";
+  pointer self;
+  model_actor_options options;
+  std::unique_ptr<engine> runner;
+  std::map<sequence_id, sequence> sequences;
+  std::string dies_because = "the model actor stopped";
+  std::optional<std::string> fault;
+  bool armed = false;
+};
+
+/// Loads the model unless `loaded` is given, and tells the supervisor.
+model_self::behavior_type model_runner(model_state::pointer self,
+                                       model_actor_options options,
+                                       model_ptr loaded,
+                                       supervisor_actor supervisor);
+
+}  // namespace lamina

@@ -1,0 +1,346 @@
+#include "actors/model/engine.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "actors/lens/lens.hpp"
+#include "actors/model/kernels/rows.hpp"
+#include "actors/model/kv_store.hpp"
+#include "actors/model/loaded_model.hpp"
+#include "actors/model/sequence.hpp"
+
+namespace lamina {
+namespace {
+
+using sequences = std::vector<std::unique_ptr<sequence>>;
+
+// The new positions of one step, sequence after sequence.
+struct step_plan {
+  std::vector<token_id> tokens;
+  std::vector<step_span> spans;
+  std::vector<sequence*> owners;  // of each span
+
+  void clear() {
+    tokens.clear();
+    spans.clear();
+    owners.clear();
+  }
+
+  void add(sequence& s, std::size_t count) {
+    const auto fresh = s.pending().first(count);
+    spans.push_back({&s.cache(), s.forwarded(),
+                     static_cast<std::uint32_t>(count),
+                     static_cast<std::uint32_t>(tokens.size())});
+    tokens.insert(tokens.end(), fresh.begin(), fresh.end());
+    owners.push_back(&s);
+    s.cache().extend(static_cast<std::uint32_t>(count));
+  }
+};
+
+// Writes each activation of a step into the chunks of those who want it.
+class chunk_writer final : public activation_sink {
+ public:
+  void prepare(const step_plan& plan, capture_shape shape) {
+    shape_ = shape;
+    places_.clear();
+    for (std::size_t i = 0; i < plan.spans.size(); ++i) {
+      const step_span& s = plan.spans[i];
+      capture* wanted = plan.owners[i]->captured();
+      for (std::uint32_t p = 0; p < s.count; ++p)
+        places_.push_back(wanted ? wanted->at(s.first + p) : capture::place{});
+    }
+  }
+
+  void activations(std::uint32_t slot, const float* rows) override {
+    for (const capture::place& place : places_) {
+      if (place.chunk != nullptr)
+        narrow_row(rows, shape_.width, shape_.element,
+                   place.chunk->row(slot, place.row).data());
+      rows += shape_.width;
+    }
+  }
+
+  const capture::place& at(std::uint32_t row) const { return places_[row]; }
+
+ private:
+  capture_shape shape_;
+  std::vector<capture::place> places_;  // of each row of the step
+};
+
+// One row of a step whose logits are wanted: for the next token, for the lens
+// of all layers, or both.
+struct head_job {
+  sequence* owner;
+  position_t position;
+  std::uint32_t step_row;
+  bool lens;
+  bool sample;
+};
+
+class engine_impl final : public engine {
+ public:
+  engine_impl(std::shared_ptr<const loaded_model> m, engine_options options)
+      : model_(std::move(m)),
+        layers_(model_->layers()),
+        options_(options),
+        idle_(options.kv_budget_bytes) {}
+
+  result<sequence_id> add(sequence_request request) override;
+  std::vector<sequence_progress> step() override;
+  bool idle() const override;
+  engine_stats stats() const override;
+
+  void cancel(sequence_id id) override {
+    if (sequence* s = find(id)) s->cancel();
+  }
+  void pause(sequence_id id, bool paused) override {
+    if (sequence* s = find(id)) s->pause(paused);
+  }
+  void stop_capture(sequence_id id) override {
+    if (sequence* s = find(id)) s->stop_capture();
+  }
+  void forget(std::uint64_t conversation) override {
+    idle_.forget(conversation);
+  }
+
+ private:
+  sequence* find(sequence_id id);
+  result<void> check(const sequence_request& request) const;
+  kv_cache reusable_cache(const sequence_request& request);
+  void make_plan();
+  void run_plan();
+  std::vector<head_job> head_jobs() const;
+  std::uint32_t logit_rows(const head_job& job) const;
+  void run_head(std::span<const head_job> jobs);
+  void gather(const head_job& job, std::span<float> out) const;
+  void use_logits(const head_job& job, std::span<const float> logits);
+  std::vector<sequence_progress> report();
+
+  std::shared_ptr<const loaded_model> model_;
+  const architecture& layers_;
+  engine_options options_;
+  kv_store idle_;
+  sequences running_;
+  sequence_id last_id_ = 0;
+  engine_stats stats_;
+  // Kept between steps, so that steady state allocates little.
+  step_plan plan_;
+  chunk_writer writer_;
+  forward_memory memory_;
+  std::vector<float> residuals_;
+  std::vector<float> logits_;
+};
+
+sequence* engine_impl::find(sequence_id id) {
+  for (const auto& s : running_)
+    if (s->id() == id) return s.get();
+  return nullptr;
+}
+
+result<void> engine_impl::check(const sequence_request& r) const {
+  const model_description& d = model_->description();
+  if (r.tokens.empty())
+    return fail(error_code::invalid_argument, "the prompt is empty");
+  if (r.tokens.size() > d.context_length)
+    return fail(error_code::context_full,
+                std::to_string(r.tokens.size()) +
+                    " tokens do not fit the model's context of " +
+                    std::to_string(d.context_length));
+  for (const token_id id : r.tokens)
+    if (id >= d.vocabulary)
+      return fail(error_code::invalid_argument,
+                  "token " + std::to_string(id) +
+                      " is outside the vocabulary of " +
+                      std::to_string(d.vocabulary));
+  if (row_in_chunk(r.capture_from) != 0 || r.capture_from > r.tokens.size())
+    return fail(error_code::invalid_argument,
+                "capture_from " + std::to_string(r.capture_from) +
+                    " is not the begin of a chunk within the tokens");
+  BOOST_OUTCOME_TRYV(lamina::check(r.sampling));
+  return check_stops(r.stop);
+}
+
+result<sequence_id> engine_impl::add(sequence_request request) {
+  BOOST_OUTCOME_TRYV(check(request));
+  if (running_.size() >= options_.max_sequences)
+    return fail(error_code::overloaded,
+                std::to_string(running_.size()) + " sequences are running");
+  kv_cache cache = reusable_cache(request);
+  running_.push_back(std::make_unique<sequence>(++last_id_, std::move(request),
+                                                *model_, std::move(cache)));
+  return last_id_;
+}
+
+// Rows that are wanted must be computed, and the one before them too, for the
+// lens rates a token by it; at least one token is always forwarded.
+kv_cache engine_impl::reusable_cache(const sequence_request& r) {
+  const auto last = static_cast<std::uint32_t>(r.tokens.size()) - 1;
+  const std::uint32_t common = idle_.common_prefix(r.conversation, r.tokens);
+  if (common == 0) return kv_cache(layers_.cache_shape());
+  std::uint32_t length = std::min(common, last);
+  if (r.capture) length = std::min(length, std::max(r.capture_from, 1u) - 1);
+  return idle_.take(r.conversation, length, !r.keep_cache);
+}
+
+bool engine_impl::idle() const {
+  return std::all_of(running_.begin(), running_.end(),
+                     [](const auto& s) { return s->paused(); });
+}
+
+std::vector<sequence_progress> engine_impl::step() {
+  if (idle()) return {};
+  ++stats_.steps;
+  make_plan();
+  if (!plan_.tokens.empty()) run_plan();
+  return report();
+}
+
+// Every decoding sequence gets its token; prefills share what the step allows,
+// first come, first served.
+void engine_impl::make_plan() {
+  plan_.clear();
+  std::size_t prefill_left =
+      std::max<std::uint32_t>(options_.prefill_tokens_per_step, 1);
+  for (const auto& s : running_) {
+    if (s->paused() || s->finished()) continue;
+    const std::size_t wanted = s->pending().size();
+    const std::size_t count = wanted == 1 ? 1 : std::min(wanted, prefill_left);
+    if (count == 0) continue;
+    if (wanted > 1) prefill_left -= count;
+    const std::uint32_t before = s->forwarded();
+    plan_.add(*s, count);
+    stats_.tokens_prefilled +=
+        std::min(s->forwarded(), std::max(s->prompt_length(), before)) - before;
+  }
+}
+
+void engine_impl::run_plan() {
+  writer_.prepare(plan_, model_->shape());
+  layers_.forward(plan_.tokens, plan_.spans, memory_, writer_);
+  for (sequence* s : plan_.owners)
+    s->settle();
+  const auto jobs = head_jobs();
+  // Slices bound the memory of logits; decoding fits into one.
+  const std::size_t rows_max =
+      std::size_t{lens_slice_positions(model_->description().layers,
+                                       model_->description().vocabulary)} *
+      (model_->description().layers + 1);
+  for (std::size_t first = 0; first < jobs.size();) {
+    std::size_t last = first;
+    for (std::size_t rows = 0; last < jobs.size(); ++last) {
+      rows += logit_rows(jobs[last]);
+      if (rows > rows_max && last > first) break;
+    }
+    run_head(std::span(jobs).subspan(first, last - first));
+    first = last;
+  }
+}
+
+std::vector<head_job> engine_impl::head_jobs() const {
+  std::vector<head_job> jobs;
+  for (std::size_t i = 0; i < plan_.spans.size(); ++i) {
+    const step_span& span = plan_.spans[i];
+    sequence& owner = *plan_.owners[i];
+    for (std::uint32_t p = 0; p < span.count; ++p) {
+      const std::uint32_t row = span.first_row + p;
+      const bool lens =
+          owner.lens() != nullptr && writer_.at(row).chunk != nullptr;
+      const bool sample = p + 1 == span.count && owner.wants_token();
+      if (lens || sample)
+        jobs.push_back({&owner, span.first + p, row, lens, sample});
+    }
+  }
+  return jobs;
+}
+
+std::uint32_t engine_impl::logit_rows(const head_job& job) const {
+  return job.lens ? model_->description().layers + 1 : 1;
+}
+
+// The residuals of all jobs in one pass over the head's weights.
+void engine_impl::run_head(std::span<const head_job> jobs) {
+  const output_head& head = layers_.head();
+  std::size_t rows = 0;
+  for (const head_job& job : jobs)
+    rows += logit_rows(job);
+  residuals_.resize(rows * head.width());
+  logits_.resize(rows * head.vocabulary());
+  std::span<float> to = residuals_;
+  for (const head_job& job : jobs) {
+    const std::size_t size = std::size_t{logit_rows(job)} * head.width();
+    gather(job, to.first(size));
+    to = to.subspan(size);
+  }
+  head.logits(residuals_, static_cast<std::uint32_t>(rows), logits_,
+              omp_get_max_threads());
+  std::span<const float> from = logits_;
+  for (const head_job& job : jobs) {
+    const std::size_t size = std::size_t{logit_rows(job)} * head.vocabulary();
+    use_logits(job, from.first(size));
+    from = from.subspan(size);
+  }
+}
+
+void engine_impl::gather(const head_job& job, std::span<float> out) const {
+  if (job.lens) {
+    const capture::place& place = writer_.at(job.step_row);
+    gather_residuals(*place.chunk, place.row, out);
+    return;
+  }
+  const float* row = memory_.residual.data() + job.step_row * out.size();
+  std::copy(row, row + out.size(), out.begin());
+}
+
+void engine_impl::use_logits(const head_job& job,
+                             std::span<const float> logits) {
+  const std::uint32_t vocabulary = layers_.head().vocabulary();
+  sequence& s = *job.owner;
+  if (job.lens) s.lens()->take(job.position, logits, vocabulary);
+  if (job.sample) {
+    s.sample(logits.last(vocabulary));
+    ++stats_.tokens_decoded;
+  }
+  // A stop string may have cut the next token off again.
+  if (job.lens && job.position + 1 < s.tokens().size())
+    s.lens()->rate_next(logits, vocabulary, s.tokens()[job.position + 1]);
+}
+
+std::vector<sequence_progress> engine_impl::report() {
+  std::vector<sequence_progress> all;
+  for (auto& s : running_) {
+    const bool took_part = std::find(plan_.owners.begin(), plan_.owners.end(),
+                                     s.get()) != plan_.owners.end();
+    if (!took_part && !s->finished()) continue;
+    all.push_back(s->progress());
+    if (!s->finished()) continue;
+    if (s->keeps_cache())
+      idle_.put(s->conversation(), s->covered_tokens(), std::move(s->cache()));
+    s.reset();
+  }
+  std::erase(running_, nullptr);
+  return all;
+}
+
+engine_stats engine_impl::stats() const {
+  engine_stats now = stats_;
+  now.sequences = static_cast<std::uint32_t>(running_.size());
+  now.idle_caches = static_cast<std::uint32_t>(idle_.count());
+  now.kv_bytes_idle = idle_.bytes();
+  for (const auto& s : running_)
+    now.kv_bytes_running += s->cache().bytes();
+  return now;
+}
+
+}  // namespace
+
+std::unique_ptr<engine> engine::create(model_ptr m, engine_options options) {
+  auto loaded = std::dynamic_pointer_cast<const loaded_model>(m);
+  if (loaded == nullptr)
+    throw std::invalid_argument("the engine runs what model::load returns");
+  return std::make_unique<engine_impl>(std::move(loaded), options);
+}
+
+}  // namespace lamina

@@ -1,0 +1,113 @@
+// The engine steps all running sequences of one model together: linear layers
+// see every running token at once, attention runs per sequence. It captures
+// activations straight from the forward pass and samples the next tokens.
+//
+// Plain C++: no actor, no thread of its own. Owned by one model actor and used
+// from its thread only; the weights it reads are shared. `step` may throw what
+// torch throws; the engine must then be destroyed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/chunks/lens_record.hpp"
+#include "actors/chunks/raw_chunk.hpp"
+#include "actors/model/model.hpp"
+#include "actors/model/sampling.hpp"
+#include "protocol/error.hpp"
+#include "protocol/site.hpp"
+
+namespace lamina {
+
+struct sequence_request {
+  std::uint64_t conversation = 0;    // whose KV cache may be reused and is kept
+  std::vector<token_id> tokens;      // everything known: past turns and prompt
+  std::uint32_t max_new_tokens = 0;  // 0: only prefill (recomputation)
+  std::vector<std::string> stop;
+  sampling_options sampling;
+  bool capture = true;
+  position_t capture_from = 0;  // a chunk boundary; rows below are not kept
+  lens_mode lens = lens_mode::deferred;  // eager: rows come with the step
+  bool keep_cache = true;  // keep KV for the conversation's next turn
+};
+
+using sequence_id = std::uint64_t;
+
+enum class finish_reason : std::uint8_t {
+  length = 1,        // max_new_tokens
+  stop = 2,          // a stop string
+  end_of_text = 3,   // the model's own end token
+  context_full = 4,  // the model's context is used up
+  cancelled = 5,
+  prefilled = 6,  // a request without new tokens is complete
+};
+
+/// What one step did for one sequence.
+struct sequence_progress {
+  sequence_id sequence = 0;
+  /// Newly decided tokens that are final: never cut by a stop string later.
+  /// They continue where the last progress ended.
+  std::vector<token_id> tokens;
+  /// Chunks whose rows grew, only up to positions that are final. A chunk
+  /// appears again with a larger `end` as it fills.
+  std::vector<ready_rows> rows;
+  /// With lens_mode::eager, records of the same positions as `rows` adds.
+  std::vector<lens_rows_ptr> lens;
+  std::uint32_t prompt_done = 0;    // prompt positions forwarded so far
+  std::uint32_t prompt_reused = 0;  // positions taken from the KV cache
+  std::optional<finish_reason> finished;
+  /// With finish_reason::stop: the bytes of the last token from here on are
+  /// the stop string's and are not part of the text.
+  std::optional<std::uint32_t> last_token_text_bytes;
+};
+
+struct engine_options {
+  std::size_t kv_budget_bytes = std::size_t{1} << 30;  // idle caches
+  std::uint32_t max_sequences = 64;
+  std::uint32_t prefill_tokens_per_step = 512;
+};
+
+struct engine_stats {
+  std::uint32_t sequences = 0;
+  std::uint32_t idle_caches = 0;
+  std::uint64_t kv_bytes_running = 0;
+  std::uint64_t kv_bytes_idle = 0;
+  std::uint64_t steps = 0;
+  std::uint64_t tokens_prefilled = 0;
+  std::uint64_t tokens_decoded = 0;
+};
+
+class engine {
+ public:
+  static std::unique_ptr<engine> create(model_ptr m, engine_options options);
+
+  virtual ~engine() = default;
+
+  /// Joins at the next step. context_full, overloaded, invalid_argument.
+  virtual result<sequence_id> add(sequence_request request) = 0;
+
+  /// Ends a sequence at the next step, tokens so far kept. Unknown: ignored.
+  virtual void cancel(sequence_id id) = 0;
+
+  /// A sequence without credit sits out the steps until it is resumed.
+  virtual void pause(sequence_id id, bool paused) = 0;
+
+  /// From now on the sequence captures nothing more.
+  virtual void stop_capture(sequence_id id) = 0;
+
+  /// One forward pass over all sequences that can run; empty when none can.
+  virtual std::vector<sequence_progress> step() = 0;
+
+  /// True when `step` would do nothing.
+  virtual bool idle() const = 0;
+
+  /// Frees the KV cache kept for a conversation.
+  virtual void forget(std::uint64_t conversation) = 0;
+
+  virtual engine_stats stats() const = 0;
+};
+
+}  // namespace lamina

@@ -1,0 +1,31 @@
+// A weight matrix as the kernels see it: elements that somebody else owns
+// (a memory-mapped checkpoint or a converted copy), read-only, any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "protocol/site.hpp"
+
+namespace lamina {
+
+/// Row-major [rows][columns], aligned for its element: float32 or bfloat16.
+struct matrix {
+  const std::byte* elements = nullptr;
+  dtype element = dtype::float32;
+  std::uint32_t rows = 0;
+  std::uint32_t columns = 0;
+
+  std::size_t row_bytes() const {
+    return std::size_t{columns} * size_of(element);
+  }
+  const std::byte* row(std::size_t r) const {
+    return elements + r * row_bytes();
+  }
+  template <class T>
+  const T* row_as(std::size_t r) const {
+    return reinterpret_cast<const T*>(row(r));
+  }
+};
+
+}  // namespace lamina

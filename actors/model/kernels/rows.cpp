@@ -1,0 +1,133 @@
+#include "actors/model/kernels/rows.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "actors/model/kernels/rows.cpp"
+#include <hwy/foreach_target.h>
+// Highway wants its loop over targets before anything it compiles.
+#include <hwy/contrib/math/math-inl.h>
+#include <hwy/highway.h>
+
+#include <cmath>
+
+#include "actors/model/kernels/vector-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::HWY_NAMESPACE {
+
+void norm_one(const float* x, const float* gain, std::size_t width,
+              float epsilon, float* out) {
+  float square[1][1];
+  dot_block<1, 1>(x, width, x, width, width, square);
+  const float mean = square[0][0] / static_cast<float>(width);
+  const float scale = 1.0f / std::sqrt(mean + epsilon);
+  const lanes d;
+  const std::size_t step = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + step <= width; i += step) {
+    const vec scaled = hn::Mul(hn::LoadU(d, x + i), hn::Set(d, scale));
+    hn::StoreU(hn::Mul(scaled, hn::LoadU(d, gain + i)), d, out + i);
+  }
+  for (; i < width; ++i)
+    out[i] = x[i] * scale * gain[i];
+}
+
+void silu_part(float* gate, const float* up, std::size_t count) {
+  const lanes d;
+  const std::size_t step = hn::Lanes(d);
+  const vec one = hn::Set(d, 1.0f);
+  std::size_t i = 0;
+  for (; i + step <= count; i += step) {
+    const vec g = hn::LoadU(d, gate + i);
+    // Highway's exp is undefined far above its range; there silu is 0.
+    const vec e = hn::Exp(d, hn::Min(hn::Neg(g), hn::Set(d, 87.0f)));
+    const vec s = hn::Div(g, hn::Add(one, e));
+    hn::StoreU(hn::Mul(s, hn::LoadU(d, up + i)), d, gate + i);
+  }
+  for (; i < count; ++i)
+    gate[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
+}
+
+}  // namespace lamina::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace lamina {
+namespace {
+
+HWY_EXPORT(norm_one);
+HWY_EXPORT(silu_part);
+
+constexpr std::size_t parallel_elements_min = 32'768;
+constexpr std::size_t part_elements = 8'192;
+
+std::uint32_t rounded_to_bfloat16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  // A NaN must not round to infinity: keep it quiet and non-zero.
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return (bits | 0x400000u) >> 16;
+  return (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+}
+
+}  // namespace
+
+void rms_norm(const float* x, std::uint32_t rows, std::span<const float> gain,
+              float epsilon, float* out) {
+  const std::size_t width = gain.size();
+#pragma omp parallel for schedule(static) if (rows * width >= \
+                                              parallel_elements_min)
+  for (std::uint32_t r = 0; r < rows; ++r)
+    HWY_DYNAMIC_DISPATCH(norm_one)
+  (x + r * width, gain.data(), width, epsilon, out + r * width);
+}
+
+void silu_multiply(float* gate, const float* up, std::size_t count) {
+  const std::size_t parts = (count + part_elements - 1) / part_elements;
+#pragma omp parallel for schedule(static) if (count >= parallel_elements_min)
+  for (std::size_t part = 0; part < parts; ++part) {
+    const std::size_t first = part * part_elements;
+    HWY_DYNAMIC_DISPATCH(silu_part)
+    (gate + first, up + first, std::min(part_elements, count - first));
+  }
+}
+
+void add(float* x, const float* y, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i)
+    x[i] += y[i];
+}
+
+void round_to(dtype element, float* x, std::size_t count) {
+  if (element == dtype::float32) return;
+  for (std::size_t i = 0; i < count; ++i)
+    x[i] = std::bit_cast<float>(rounded_to_bfloat16(x[i]) << 16);
+}
+
+void narrow_row(const float* x, std::size_t count, dtype element,
+                std::byte* out) {
+  if (element == dtype::float32) {
+    std::memcpy(out, x, count * sizeof(float));
+    return;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto bits = static_cast<std::uint16_t>(rounded_to_bfloat16(x[i]));
+    std::memcpy(out + i * sizeof bits, &bits, sizeof bits);
+  }
+}
+
+void rotate_half(float* x, std::uint32_t heads, std::uint32_t half,
+                 const float* cosines, const float* sines) {
+  for (std::uint32_t h = 0; h < heads; ++h, x += 2 * std::size_t{half})
+    for (std::uint32_t i = 0; i < half; ++i) {
+      const float low = x[i];
+      const float high = x[i + half];
+      x[i] = low * cosines[i] - high * sines[i];
+      x[i + half] = high * cosines[i] + low * sines[i];
+    }
+}
+
+}  // namespace lamina
+
+#endif  // HWY_ONCE

@@ -1,0 +1,37 @@
+// The forward pass's operations on rows of float32: norm, activation, adding,
+// rounding. Stateless; any thread; OpenMP over rows when there are many.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "protocol/site.hpp"
+
+namespace lamina {
+
+/// Root mean square norm (Zhang and Sennrich 2019):
+/// out[r] = x[r] / sqrt(mean(x[r]^2) + epsilon) * gain. All [rows][width].
+void rms_norm(const float* x, std::uint32_t rows, std::span<const float> gain,
+              float epsilon, float* out);
+
+/// gate = silu(gate) * up, the SwiGLU of Shazeer 2020. [count].
+void silu_multiply(float* gate, const float* up, std::size_t count);
+
+/// x += y. [count].
+void add(float* x, const float* y, std::size_t count);
+
+/// Rounds to the nearest value that `element` can hold, ties to even, so that
+/// storing it as `element` loses nothing. float32: leaves it alone.
+void round_to(dtype element, float* x, std::size_t count);
+
+/// Stores as `element`, rounding like `round_to`. float32 or bfloat16.
+void narrow_row(const float* x, std::size_t count, dtype element,
+                std::byte* out);
+
+/// Rotates pairs (i, i + d/2) of each head (Su et al. 2021, the "rotate half"
+/// layout of Hugging Face). x: [heads][2 * half]; cosines, sines: [half].
+void rotate_half(float* x, std::uint32_t heads, std::uint32_t half,
+                 const float* cosines, const float* sines);
+
+}  // namespace lamina

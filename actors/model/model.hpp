@@ -1,0 +1,64 @@
+// A loaded model: immutable weights, shape, tokenizer and identity. Shared
+// read-only by the engine, the lens actors and everybody who needs to know what
+// a model is; it lives until its last reference goes. No torch in this header.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/chunks/chunk_key.hpp"
+#include "actors/chunks/raw_chunk.hpp"
+#include "actors/lens/output_head.hpp"
+#include "actors/model/tokenizer/tokenizer.hpp"
+#include "protocol/error.hpp"
+
+namespace lamina {
+
+struct model_options {
+  std::string name;                 // as clients call it
+  std::filesystem::path directory;  // a Hugging Face directory
+  std::optional<dtype> compute;     // default: as the checkpoint is stored
+};
+
+/// What clients are told about a model.
+struct model_description {
+  std::string name;
+  std::string architecture;  // "llama"
+  std::uint32_t layers = 0;
+  std::uint32_t width = 0;
+  std::uint32_t heads = 0;
+  std::uint32_t kv_heads = 0;
+  std::uint32_t vocabulary = 0;
+  std::uint32_t context_length = 0;
+  std::uint64_t parameters = 0;
+  std::uint64_t weight_bytes = 0;
+  dtype compute = dtype::float32;
+  digest fingerprint;
+  std::string matmul_path;  // which kernels run, for `lamina models`
+};
+
+class model {
+ public:
+  /// Reads config.json, maps *.safetensors, loads the tokenizer. Errors name
+  /// the file and the field: not_found, unsupported, corrupt.
+  static result<std::shared_ptr<const model>> load(
+      const model_options& options);
+
+  virtual ~model() = default;
+  virtual const model_description& description() const = 0;
+  virtual const tokenizer& text() const = 0;
+  virtual const output_head& head() const = 0;
+  virtual provenance origin() const = 0;
+  virtual std::vector<token_id> end_tokens() const = 0;
+
+  capture_shape shape() const {
+    return {description().layers, description().width, description().compute};
+  }
+};
+
+using model_ptr = std::shared_ptr<const model>;
+
+}  // namespace lamina

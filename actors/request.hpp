@@ -1,0 +1,86 @@
+// Requests: what all request actors share. A request actor orchestrates one
+// request, streams its answer no faster than the connection takes it, and ends
+// after its terminal frame; it dies with its session.
+#pragma once
+
+#include <caf/all.hpp>
+#include <chrono>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "actors/interfaces.hpp"
+#include "protocol/frame.hpp"
+#include "protocol/id_text.hpp"
+#include "protocol/limits.hpp"
+
+namespace lamina {
+
+struct request_context {
+  std::uint32_t request = 0;
+  std::uint32_t uid = 0;
+  std::chrono::steady_clock::time_point received;
+  session_actor session;
+  view_ptr view;
+  std::shared_ptr<const wire::BodyUnion> body;
+
+  std::uint32_t elapsed_us() const {
+    using namespace std::chrono;
+    return static_cast<std::uint32_t>(
+        duration_cast<microseconds>(steady_clock::now() - received).count());
+  }
+};
+
+/// Sends one frame; `then` runs when it is on the wire.
+template <class Self, class Then>
+void send_response(Self* self, const request_context& ctx, frame_kind kind,
+                   const wire::BodyUnion& body,
+                   std::span<const std::byte> payload, Then then) {
+  auto frame = std::make_shared<const std::vector<std::byte>>(
+      encode_frame(kind, ctx.request, body, payload));
+  self->request(ctx.session, caf::infinite,
+                send_frame{ctx.request, kind, std::move(frame)})
+      .then([then](const frame_sent&) mutable { then(); },
+            [self](const caf::error&) { self->quit(); });
+}
+
+/// Sends the last frame of a request and ends the actor.
+template <class Self>
+void send_terminal(Self* self, const request_context& ctx,
+                   const wire::BodyUnion& body,
+                   std::span<const std::byte> payload = {}) {
+  send_response(self, ctx, frame_kind::terminal, body, payload,
+                [self] { self->quit(); });
+}
+
+template <class Self>
+void send_error(Self* self, const request_context& ctx, const error& e) {
+  send_terminal(self, ctx, error_body(e));
+}
+
+/// An error handler for CAF requests to `who`.
+template <class Self>
+auto unavailable(Self* self, const request_context& ctx, std::string who) {
+  return [self, ctx, who = std::move(who)](const caf::error& e) {
+    send_error(self, ctx,
+               {error_code::unavailable,
+                "the " + who + " did not answer: " + caf::to_string(e)});
+  };
+}
+
+/// The id in a request's text form: invalid_argument when it is none.
+result<conversation_id> read_conversation(const std::string& text);
+
+wire::TokenT to_wire(const placed_token& t);
+std::string_view to_string(answer_source s);
+
+/// One spawn function per kind of request; spawn.cpp maps messages to them.
+request_actor spawn_turn_request(caf::actor_system& sys, request_context ctx);
+request_actor spawn_lens_request(caf::actor_system& sys, request_context ctx);
+request_actor spawn_activations_request(caf::actor_system& sys,
+                                        request_context ctx);
+request_actor spawn_catalog_request(caf::actor_system& sys,
+                                    request_context ctx);
+
+}  // namespace lamina

@@ -1,0 +1,200 @@
+// The requests with a single answer: models, conversations, status.
+#include <utility>
+
+#include "actors/request.hpp"
+
+namespace lamina {
+namespace {
+
+struct catalog_request_state {
+  using pointer = request_actor::stateful_pointer<catalog_request_state>;
+  explicit catalog_request_state(pointer actor) : self(actor) {}
+
+  void run();
+  void models();
+  void status();
+  void list(const wire::ListConversationsT& m);
+  void show(conversation_id id, bool ledger);
+  template <class Command>
+  void change(Command command);
+  void remove(conversation_id id);
+
+  static inline const char* name = "request_catalog";
+  pointer self;
+  request_context ctx;
+};
+
+wire::ConversationT to_wire(const conversation_record& r) {
+  wire::ConversationT w;
+  w.id = conversation_text(r.id);
+  w.model = r.model;
+  w.owner_uid = r.owner_uid;
+  w.created_unix_ms = r.created_unix_ms;
+  w.accessed_unix_ms = r.accessed_unix_ms;
+  w.pinned = r.pinned;
+  w.state = to_string(r.state);
+  w.turns = r.turns;
+  w.positions = r.positions;
+  if (r.parent != 0) w.parent = conversation_text(r.parent);
+  w.forked_at = r.forked_at;
+  w.root = to_string(r.root);
+  w.preview = r.preview;
+  return w;
+}
+
+wire::LedgerEntryT to_wire(const chunk_record& c, position_t first) {
+  wire::LedgerEntryT w;
+  w.position_begin = first;
+  w.position_end = first + static_cast<position_t>(c.tokens.size());
+  w.chunk = to_string(c.name);
+  w.full = c.full;
+  w.embed = to_string(c.embed);
+  w.resid_post = to_string(c.resid_post);
+  w.final_norm = to_string(c.final_norm);
+  w.lens = to_string(c.lens);
+  return w;
+}
+
+void catalog_request_state::models() {
+  wire::ModelsT answer;
+  for (const auto& [model_name, hosted] : ctx.view->models) {
+    auto m = std::make_unique<wire::ModelInfoT>();
+    m->name = model_name;
+    m->health = hosted.health;
+    if (hosted.model) {
+      const auto& d = hosted.model->description();
+      m->architecture = d.architecture;
+      m->layers = d.layers;
+      m->width = d.width;
+      m->heads = d.heads;
+      m->kv_heads = d.kv_heads;
+      m->vocabulary = d.vocabulary;
+      m->context_length = d.context_length;
+      m->parameters = d.parameters;
+      m->weight_bytes = d.weight_bytes;
+      m->dtype = static_cast<std::uint8_t>(d.compute);
+      m->fingerprint = to_string(d.fingerprint);
+      m->matmul_path = d.matmul_path;
+    }
+    answer.models.push_back(std::move(m));
+  }
+  send_terminal(self, ctx, make_body(std::move(answer)));
+}
+
+void catalog_request_state::status() {
+  self->request(ctx.view->supervisor, caf::infinite, get_status{})
+      .then(
+          [this](const std::string& json) {
+            wire::StatusT answer;
+            answer.json = json;
+            send_terminal(self, ctx, make_body(std::move(answer)));
+          },
+          unavailable(self, ctx, "supervisor"));
+}
+
+void catalog_request_state::list(const wire::ListConversationsT& m) {
+  self->request(ctx.view->catalog, caf::infinite,
+                list_conversations{ctx.uid, m.model, m.limit})
+      .then(
+          [this](const list_result& listed) {
+            if (!listed) return send_error(self, ctx, listed.error());
+            wire::ConversationsT answer;
+            for (const auto& record : listed.value())
+              answer.conversations.push_back(
+                  std::make_unique<wire::ConversationT>(to_wire(record)));
+            send_terminal(self, ctx, make_body(std::move(answer)));
+          },
+          unavailable(self, ctx, "catalog"));
+}
+
+void catalog_request_state::show(conversation_id id, bool ledger) {
+  self->request(ctx.view->catalog, caf::infinite,
+                show_conversation{ctx.uid, id})
+      .then(
+          [this, ledger](const show_result& shown) {
+            if (!shown) return send_error(self, ctx, shown.error());
+            auto answer = to_wire(shown.value()->record);
+            position_t p = 0;
+            for (const auto& chunk : shown.value()->chunks) {
+              if (ledger)
+                answer.ledger.push_back(std::make_unique<wire::LedgerEntryT>(
+                    to_wire(chunk, p)));
+              for (const auto& token : chunk.tokens)
+                answer.tokens.push_back(std::make_unique<wire::TokenT>(
+                    lamina::to_wire({p++, token})));
+            }
+            answer.positions = p;
+            send_terminal(self, ctx, make_body(std::move(answer)));
+          },
+          unavailable(self, ctx, "catalog"));
+}
+
+/// Pin and fork: the answer is the conversation as it is then.
+template <class Command>
+void catalog_request_state::change(Command command) {
+  self->request(ctx.view->catalog, caf::infinite, std::move(command))
+      .then(
+          [this](const record_result& changed) {
+            if (!changed) return send_error(self, ctx, changed.error());
+            send_terminal(self, ctx, make_body(to_wire(changed.value())));
+          },
+          unavailable(self, ctx, "catalog"));
+}
+
+void catalog_request_state::remove(conversation_id id) {
+  self->request(ctx.view->catalog, caf::infinite,
+                remove_conversation{ctx.uid, id})
+      .then(
+          [this](const acknowledgement& removed) {
+            if (!removed) return send_error(self, ctx, removed.error());
+            send_terminal(self, ctx, make_body(wire::AcknowledgedT{}));
+          },
+          unavailable(self, ctx, "catalog"));
+}
+
+void catalog_request_state::run() {
+  const auto& body = *ctx.body;
+  auto with_id = [this](const std::string& text, auto then) {
+    if (auto id = read_conversation(text))
+      then(id.value());
+    else
+      send_error(self, ctx, id.error());
+  };
+  if (body.AsListModels()) return models();
+  if (body.AsGetStatus()) return status();
+  if (const auto* m = body.AsListConversations()) return list(*m);
+  if (const auto* m = body.AsShowConversation())
+    return with_id(m->conversation,
+                   [&](conversation_id id) { show(id, m->ledger); });
+  if (const auto* m = body.AsDeleteConversation())
+    return with_id(m->conversation, [&](conversation_id id) { remove(id); });
+  if (const auto* m = body.AsPinConversation())
+    return with_id(m->conversation, [&](conversation_id id) {
+      change(pin_conversation{ctx.uid, id, m->pinned});
+    });
+  if (const auto* m = body.AsForkConversation())
+    return with_id(m->conversation, [&](conversation_id id) {
+      change(split_conversation{ctx.uid, id, m->position});
+    });
+  send_error(self, ctx,
+             {error_code::malformed_frame,
+              std::string(name_of(body.type)) + " is not a request"});
+}
+
+}  // namespace
+
+request_actor spawn_catalog_request(caf::actor_system& sys,
+                                    request_context ctx) {
+  using state_pointer = catalog_request_state::pointer;
+  return sys.spawn([](state_pointer self, request_context given)
+                       -> request_actor::behavior_type {
+    self->state.ctx = std::move(given);
+    self->state.run();
+    return {[self](const cancel_request&) {
+      send_error(self, self->state.ctx,
+                 {error_code::cancelled, "cancelled by the client"});
+    }};
+  }, std::move(ctx));
+}
+
+}  // namespace lamina

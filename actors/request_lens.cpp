@@ -1,0 +1,358 @@
+// GetLens: lens records of positions, from memory, disk, or computed now from
+// exact rows. Chunks are answered one after the other, so the first ones show
+// while later ones are still being read.
+#include <algorithm>
+#include <utility>
+
+#include "actors/request.hpp"
+#include "actors/rows.hpp"
+
+namespace lamina {
+namespace {
+
+/// The wanted positions of one chunk.
+struct chunk_group {
+  std::vector<located_position> positions;  // ascending
+  lens_block_ptr block;                     // of the chunk
+  lens_block_ptr next;   // of the next chunk, when its first row is needed
+  answer_source source = answer_source::memory;
+
+  const located_position& front() const { return positions.front(); }
+  const located_position& back() const { return positions.back(); }
+
+  std::uint32_t rows() const {
+    std::uint32_t mask = 0;
+    for (const auto& at : positions) mask |= 1u << row_in_chunk(at.position);
+    return mask;
+  }
+  bool complete() const {
+    return block && (rows() & ~block->complete) == 0;
+  }
+  /// How the last position rated its next token is kept in the next chunk.
+  bool needs_next() const { return back().next_name.has_value(); }
+};
+
+struct lens_request_state {
+  using pointer = request_actor::stateful_pointer<lens_request_state>;
+  explicit lens_request_state(pointer actor) : self(actor) {}
+
+  void run();
+  void located(const positions_located& found);
+  void next_group();
+  void find_block();
+  void find_next_block();
+  void load_exact_rows();
+  void compute(const ready_rows& ready);
+  void compute_rating(const ready_rows& ready);
+  void store(const digest& chunk, position_t first, const lens_rows_ptr& rows);
+  void send_group();
+  wire::LensPositionT position(const located_position& at) const;
+  wire::LensLayerT layer(const located_position& at, int index) const;
+  const token_rating* rating(const located_position& at, int index) const;
+  std::string text(token_id id) const;
+  void stop(const error& e) { send_error(self, ctx, e); }
+
+  static inline const char* name = "request_lens";
+  pointer self;
+  request_context ctx;
+  const wire::GetLensT* ask = nullptr;
+  conversation_record record;
+  model_ptr model;  // null: not loaded, or another one
+  std::vector<chunk_group> groups;
+  std::size_t current = 0;
+  std::vector<placed_token> context;
+  rows_actor rows_source;
+};
+
+std::optional<error> check(const wire::GetLensT& ask) {
+  if (ask.positions.empty())
+    return error{error_code::invalid_argument, "no position is asked for"};
+  if (ask.positions.size() > limits::lens_positions_max)
+    return error{error_code::limit_exceeded,
+                 "more than " + std::to_string(limits::lens_positions_max) +
+                     " positions in one request"};
+  if (ask.top_k == 0 || ask.top_k > lens_top_k)
+    return error{error_code::invalid_argument,
+                 "top_k must be from 1 to " + std::to_string(lens_top_k)};
+  return std::nullopt;
+}
+
+void lens_request_state::run() {
+  ask = ctx.body->AsGetLens();
+  auto id = read_conversation(ask->conversation);
+  if (!id) return stop(id.error());
+  if (auto wrong = check(*ask)) return stop(*wrong);
+  locate_positions where;
+  where.uid = ctx.uid;
+  where.conversation = id.value();
+  where.positions = ask->positions;
+  std::sort(where.positions.begin(), where.positions.end());
+  where.positions.erase(
+      std::unique(where.positions.begin(), where.positions.end()),
+      where.positions.end());
+  where.context = ask->context_size;
+  self->request(ctx.view->catalog, caf::infinite, std::move(where))
+      .then(
+          [this](const locate_result& found) {
+            if (!found) return stop(found.error());
+            located(*found.value());
+          },
+          unavailable(self, ctx, "catalog"));
+}
+
+void lens_request_state::located(const positions_located& found) {
+  record = found.record;
+  context = found.context;
+  auto hosted = ctx.view->models.find(record.model);
+  if (hosted != ctx.view->models.end() && hosted->second.model &&
+      root_of(hosted->second.model->origin()) == record.root)
+    model = hosted->second.model;
+  int layers = static_cast<int>(record.shape.layers);
+  for (auto index : ask->layers)
+    if (index < embed_layer || index >= layers)
+      return stop({error_code::out_of_range,
+                   "layer " + std::to_string(index) + " does not exist: -1 to " +
+                       std::to_string(layers - 1) + " do"});
+  for (const auto& at : found.positions) {
+    if (groups.empty() || groups.back().front().chunk != at.chunk)
+      groups.emplace_back();
+    groups.back().positions.push_back(at);
+  }
+  self->send(ctx.view->prefetch,
+             warm_neighbours{ctx.uid, record.id,
+                             found.positions.front().position, false});
+  find_block();
+}
+
+void lens_request_state::find_block() {
+  auto& group = groups[current];
+  const auto& at = group.front();
+  self->request(ctx.view->shard_of(at.name), caf::infinite,
+                find_lens{at.name, group.rows()})
+      .then(
+          [this](const lens_found& found) {
+            auto& g = groups[current];
+            g.block = found.block;
+            g.source = found.source;
+            if (g.needs_next())
+              find_next_block();
+            else if (g.complete())
+              send_group();
+            else
+              load_exact_rows();
+          },
+          unavailable(self, ctx, "shard"));
+}
+
+void lens_request_state::find_next_block() {
+  const auto& next = *groups[current].back().next_name;
+  self->request(ctx.view->shard_of(next), caf::infinite, find_lens{next, 1})
+      .then(
+          [this](const lens_found& found) {
+            auto& g = groups[current];
+            g.next = found.block;
+            if (g.complete())
+              send_group();
+            else
+              load_exact_rows();
+          },
+          unavailable(self, ctx, "shard"));
+}
+
+/// Records are missing: they come from the exact rows of the residual stream.
+void lens_request_state::load_exact_rows() {
+  auto& group = groups[current];
+  if (!model)
+    return stop({error_code::not_found,
+                 "no lens records are kept for position " +
+                     std::to_string(group.front().position) +
+                     ", and the model '" + record.model +
+                     "' that made it is not loaded"});
+  if (!rows_source) {
+    auto source = self->spawn<caf::linked>(rows, ctx.view);
+    rows_source = rows_actor(source);
+  }
+  const auto& at = group.front();
+  load_rows load;
+  load.conversation = record.id;
+  load.model = record.model;
+  load.root = record.root;
+  load.shape = record.shape;
+  load.name = at.name;
+  load.chunk = at.chunk;
+  load.row_begin = row_in_chunk(at.position);
+  load.row_end = row_in_chunk(group.back().position) + 1;
+  load.keys = value_keys(at.name, site::embed, record.shape);
+  auto residuals = value_keys(at.name, site::resid_post, record.shape);
+  load.keys.insert(load.keys.end(), residuals.begin(), residuals.end());
+  load.position_end = groups.back().back().position + 1;
+  self->request(rows_source, caf::infinite, std::move(load))
+      .then(
+          [this](const result<rows_loaded>& loaded) {
+            if (!loaded) return stop(loaded.error());
+            groups[current].source = loaded.value().source;
+            compute(loaded.value().rows);
+          },
+          unavailable(self, ctx, "rows actor"));
+}
+
+void lens_request_state::compute(const ready_rows& ready) {
+  auto& group = groups[current];
+  auto input = std::make_shared<lens_input>();
+  auto begin = row_in_chunk(group.front().position);
+  auto end = row_in_chunk(group.back().position) + 1;
+  input->rows = {ready.chunk, begin, end};
+  self->request(ctx.view->catalog, caf::infinite,
+                get_token_ids{record.id, group.back().position + 1})
+      .then(
+          [this, input, ready](const token_ids_result& ids) {
+            if (!ids) return stop(ids.error());
+            auto& g = groups[current];
+            auto first = ids.value().begin() + g.front().position;
+            input->tokens.assign(first, ids.value().end());
+            self->request(ctx.view->lens_clicks, caf::infinite,
+                          compute_lens_rows{model, input})
+                .then(
+                    [this, ready](const lens_computed& computed) {
+                      if (!computed) return stop(computed.error());
+                      const auto& at = groups[current].front();
+                      store(at.name, first_position(at.chunk),
+                            computed.value());
+                      compute_rating(ready);
+                    },
+                    unavailable(self, ctx, "lens actor"));
+          },
+          unavailable(self, ctx, "catalog"));
+}
+
+/// How the last position rates the token after it: one more row, if the same
+/// chunk has it, gives that.
+void lens_request_state::compute_rating(const ready_rows& ready) {
+  auto& group = groups[current];
+  const auto& at = group.back();
+  auto next_row = row_in_chunk(at.position) + 1;
+  bool rated = group.block && (group.block->rated >> next_row & 1u) != 0;
+  if (!at.next || at.next_name || rated || next_row >= ready.end)
+    return send_group();
+  auto input = std::make_shared<lens_input>();
+  input->rows = {ready.chunk, next_row - 1, next_row + 1};
+  input->tokens = {at.token.token.id, at.next->token.id};
+  self->request(ctx.view->lens_clicks, caf::infinite,
+                compute_lens_rows{model, input})
+      .then(
+          [this](const lens_computed& computed) {
+            if (computed)
+              store(groups[current].front().name,
+                    first_position(groups[current].front().chunk),
+                    computed.value());
+            send_group();
+          },
+          unavailable(self, ctx, "lens actor"));
+}
+
+/// Keeps what was computed: in this answer, in memory and on disk.
+void lens_request_state::store(const digest& chunk, position_t first,
+                               const lens_rows_ptr& computed) {
+  auto& group = groups[current];
+  auto block = std::make_shared<lens_block>(
+      group.block ? *group.block : make_lens_block(record.shape.layers));
+  merge(*block, first, *computed);
+  group.block = block;
+  self->send(ctx.view->shard_of(chunk), publish_lens_block{chunk, block});
+  auto ops = std::make_shared<std::vector<write_op>>();
+  ops->push_back(put_lens{chunk, block});
+  caf::anon_send(ctx.view->disk, write_ops{ops});
+}
+
+// ---- the answer -------------------------------------------------------------
+
+std::string lens_request_state::text(token_id id) const {
+  if (!model || id == no_token) return {};
+  utf8_stream stream;
+  auto complete = stream.push(model->text().bytes_of(id));
+  return complete + stream.finish();
+}
+
+const token_rating* lens_request_state::rating(const located_position& at,
+                                               int index) const {
+  const auto& group = groups[current];
+  if (!at.next) return nullptr;
+  auto row = row_in_chunk(at.position + 1);
+  const auto& block = at.next_name ? group.next : group.block;
+  if (!block || (block->rated >> row & 1u) == 0) return nullptr;
+  return &block->at(row, index).of_this;
+}
+
+wire::LensLayerT lens_request_state::layer(const located_position& at,
+                                           int index) const {
+  const auto& record_of =
+      groups[current].block->at(row_in_chunk(at.position), index);
+  wire::LensLayerT w;
+  w.layer = static_cast<std::int16_t>(index);
+  for (std::uint32_t i = 0; i < ask->top_k; ++i) {
+    if (record_of.top_ids[i] == no_token) break;
+    w.ids.push_back(record_of.top_ids[i]);
+    w.texts.push_back(text(record_of.top_ids[i]));
+    w.log_probabilities.push_back(record_of.top_log_probabilities[i]);
+  }
+  w.entropy = record_of.entropy;
+  w.kl_to_final = record_of.kl_to_final;
+  if (const auto* r = rating(at, index)) {
+    w.next_rated = true;
+    w.next_id = at.next->token.id;
+    w.rank_of_next = r->rank;
+    w.log_probability_of_next = r->log_probability;
+  }
+  return w;
+}
+
+wire::LensPositionT lens_request_state::position(
+    const located_position& at) const {
+  wire::LensPositionT w;
+  w.token = std::make_unique<wire::TokenT>(to_wire(at.token));
+  auto add = [&](int index) {
+    w.layers.push_back(std::make_unique<wire::LensLayerT>(layer(at, index)));
+  };
+  if (ask->layers.empty())
+    for (int i = embed_layer; i < static_cast<int>(record.shape.layers); ++i)
+      add(i);
+  for (auto index : ask->layers) add(index);
+  w.source = to_string(groups[current].source);
+  return w;
+}
+
+void lens_request_state::send_group() {
+  wire::LensResultT answer;
+  answer.conversation = conversation_text(record.id);
+  for (const auto& at : groups[current].positions)
+    answer.positions.push_back(
+        std::make_unique<wire::LensPositionT>(position(at)));
+  if (current == 0)
+    for (const auto& t : context)
+      answer.context.push_back(std::make_unique<wire::TokenT>(to_wire(t)));
+  answer.last = current + 1 == groups.size();
+  answer.took_us = ctx.elapsed_us();
+  if (answer.last) return send_terminal(self, ctx, make_body(std::move(answer)));
+  send_response(self, ctx, frame_kind::response, make_body(std::move(answer)),
+                {}, [this] {
+                  ++current;
+                  find_block();
+                });
+}
+
+}  // namespace
+
+request_actor spawn_lens_request(caf::actor_system& sys, request_context ctx) {
+  using state_pointer = lens_request_state::pointer;
+  return sys.spawn([](state_pointer self, request_context given)
+                       -> request_actor::behavior_type {
+    self->state.ctx = std::move(given);
+    self->state.run();
+    return {[self](const cancel_request&) {
+      send_error(self, self->state.ctx,
+                 {error_code::cancelled, "cancelled by the client"});
+    }};
+  }, std::move(ctx));
+}
+
+}  // namespace lamina

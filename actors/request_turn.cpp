@@ -1,0 +1,212 @@
+// Generate and Attach: opens or finds a turn and follows it as a viewer.
+#include <utility>
+
+#include "actors/request.hpp"
+
+namespace lamina {
+namespace {
+
+using turn_self = request_actor::extend_with<viewer_actor>;
+
+struct turn_state_ {
+  using pointer = turn_self::stateful_pointer<turn_state_>;
+  explicit turn_state_(pointer actor) : self(actor) {}
+
+  void generate(const wire::GenerateT& g);
+  void attach(const wire::AttachT& a);
+  void watch(const turn_opened& turn, std::optional<position_t> from,
+             bool wait_durable);
+  void show_ended(conversation_id id, position_t from);
+  void stream_ended(const conversation_shown& shown, position_t from);
+  caf::result<tokens_taken> take(const turn_tokens& m);
+  void cancel();
+
+  static inline const char* name = "request_turn";
+  pointer self;
+  request_context ctx;
+  generation_actor generation;
+  bool owns_turn = false;  // Generate: cancelling means the turn
+};
+
+/// What is wrong with a request to generate, if anything.
+std::optional<error> check(const wire::GenerateT& g) {
+  auto bad = [](std::string what) {
+    return error{error_code::invalid_argument, std::move(what)};
+  };
+  if (g.max_new_tokens == 0) return bad("max_new_tokens is 0");
+  if (!(g.temperature >= 0 && g.temperature <= 100))
+    return bad("temperature must be from 0 to 100");
+  if (!(g.top_p > 0 && g.top_p <= 1)) return bad("top_p must be in (0, 1]");
+  if (g.lens < 1 || g.lens > 3) return bad("lens must be 1, 2 or 3");
+  if (g.stop.size() > limits::stop_strings_max)
+    return error{error_code::limit_exceeded, "more than 16 stop strings"};
+  for (const auto& stop : g.stop)
+    if (stop.empty() || stop.size() > limits::stop_bytes_max)
+      return error{error_code::limit_exceeded,
+                   "a stop string is empty or longer than 256 bytes"};
+  return std::nullopt;
+}
+
+void turn_state_::generate(const wire::GenerateT& g) {
+  if (auto wrong = check(g)) return send_error(self, ctx, *wrong);
+  open_turn open;
+  open.uid = ctx.uid;
+  open.model = g.model;
+  if (!g.conversation.empty()) {
+    auto id = read_conversation(g.conversation);
+    if (!id) return send_error(self, ctx, id.error());
+    open.conversation = id.value();
+  }
+  auto options = std::make_shared<turn_options>();
+  options->prompt.assign(g.prompt.begin(), g.prompt.end());
+  options->max_new_tokens = g.max_new_tokens;
+  options->sampling = {g.temperature, g.top_k, g.top_p, g.seed};
+  options->stop = g.stop;
+  options->capture = g.capture;
+  options->lens = static_cast<lens_mode>(g.lens);
+  options->keep_running = g.keep_running;
+  open.options = std::move(options);
+  owns_turn = true;
+  self->request(ctx.view->catalog, caf::infinite, std::move(open))
+      .then(
+          [this, wait = g.wait_durable](const result<turn_opened>& opened) {
+            if (!opened) return send_error(self, ctx, opened.error());
+            watch(opened.value(), std::nullopt, wait);
+          },
+          unavailable(self, ctx, "catalog"));
+}
+
+void turn_state_::attach(const wire::AttachT& a) {
+  auto id = read_conversation(a.conversation);
+  if (!id) return send_error(self, ctx, id.error());
+  self->request(ctx.view->catalog, caf::infinite,
+                find_turn{ctx.uid, id.value()})
+      .then(
+          [this, from = a.from_position,
+           wait = a.wait_durable](const result<turn_opened>& found) {
+            if (!found) return send_error(self, ctx, found.error());
+            if (!found.value().generation)
+              return show_ended(found.value().conversation, from);
+            watch(found.value(), from, wait);
+          },
+          unavailable(self, ctx, "catalog"));
+}
+
+void turn_state_::watch(const turn_opened& turn,
+                        std::optional<position_t> from, bool wait_durable) {
+  generation = turn.generation;
+  self->request(generation, caf::infinite,
+                watch_turn{viewer_actor(self), from, wait_durable})
+      .then(
+          [this](const watch_result& watched) {
+            if (!watched) return send_error(self, ctx, watched.error());
+            wire::StartedT started;
+            started.conversation =
+                conversation_text(watched.value().conversation);
+            started.model = watched.value().model;
+            started.turn = watched.value().turn;
+            started.position = watched.value().from;
+            send_response(self, ctx, frame_kind::response,
+                          make_body(std::move(started)), {}, [] {});
+          },
+          [this, id = turn.conversation, from](const caf::error& e) {
+            // The turn ended between the catalog's answer and ours.
+            if (!owns_turn) return show_ended(id, from.value_or(0));
+            unavailable(self, ctx, "generation")(e);
+          });
+}
+
+/// Attach to a conversation in which nothing runs: what it has, then Done.
+void turn_state_::show_ended(conversation_id id, position_t from) {
+  self->request(ctx.view->catalog, caf::infinite,
+                show_conversation{ctx.uid, id})
+      .then(
+          [this, from](const show_result& shown) {
+            if (!shown) return send_error(self, ctx, shown.error());
+            stream_ended(*shown.value(), from);
+          },
+          unavailable(self, ctx, "catalog"));
+}
+
+void turn_state_::stream_ended(const conversation_shown& shown,
+                               position_t from) {
+  wire::StartedT started;
+  started.conversation = conversation_text(shown.record.id);
+  started.model = shown.record.model;
+  started.position = from;
+  started.running = false;
+  wire::TokensT tokens;
+  std::string bytes;
+  position_t p = 0;
+  for (const auto& chunk : shown.chunks)
+    for (const auto& token : chunk.tokens) {
+      auto at = p++;
+      if (at < from) continue;
+      tokens.tokens.push_back(
+          std::make_unique<wire::TokenT>(to_wire({at, token})));
+      started.turn = token.turn;
+      if (token.who == role::assistant) bytes += token.bytes;
+    }
+  utf8_stream text;
+  tokens.text = text.push(bytes) + text.finish();
+  wire::DoneT done;
+  done.conversation = started.conversation;
+  done.finish = to_string(shown.record.state);
+  done.positions = p;
+  done.durable = true;
+  send_response(
+      self, ctx, frame_kind::response, make_body(std::move(started)), {},
+      [this, tokens = make_body(std::move(tokens)),
+       done = make_body(std::move(done))] {
+        send_response(self, ctx, frame_kind::response, tokens, {},
+                      [this, done] { send_terminal(self, ctx, done); });
+      });
+}
+
+caf::result<tokens_taken> turn_state_::take(const turn_tokens& m) {
+  using promise_type = caf::typed_response_promise<tokens_taken>;
+  auto taken = self->make_response_promise<promise_type>();
+  wire::TokensT tokens;
+  for (const auto& t : m.tokens)
+    tokens.tokens.push_back(std::make_unique<wire::TokenT>(to_wire(t)));
+  tokens.text = m.text;
+  send_response(self, ctx, frame_kind::response, make_body(std::move(tokens)),
+                {}, [taken]() mutable { taken.deliver(tokens_taken{}); });
+  return taken;
+}
+
+void turn_state_::cancel() {
+  if (owns_turn) {
+    if (generation) self->send(generation, cancel_turn{});
+    return;  // Done follows, with the tokens produced
+  }
+  if (generation) self->send(generation, leave_turn{viewer_actor(self)});
+  send_error(self, ctx, {error_code::cancelled, "cancelled by the client"});
+}
+
+turn_self::behavior_type turn(turn_state_::pointer self, request_context ctx) {
+  auto& state = self->state;
+  state.ctx = std::move(ctx);
+  if (const auto* g = state.ctx.body->AsGenerate())
+    state.generate(*g);
+  else
+    state.attach(*state.ctx.body->AsAttach());
+  return {
+      [&state](const cancel_request&) { state.cancel(); },
+      [&state](const turn_tokens& m) { return state.take(m); },
+      [&state](const turn_done& m) {
+        send_terminal(state.self, state.ctx, make_body(wire::DoneT(m.done)));
+      },
+      [&state](const turn_failed& m) {
+        send_error(state.self, state.ctx, m.reason);
+      },
+  };
+}
+
+}  // namespace
+
+request_actor spawn_turn_request(caf::actor_system& sys, request_context ctx) {
+  return sys.spawn(turn, std::move(ctx));
+}
+
+}  // namespace lamina

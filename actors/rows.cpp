@@ -1,0 +1,149 @@
+#include "actors/rows.hpp"
+
+#include <algorithm>
+#include <caf/all.hpp>
+#include <utility>
+
+namespace lamina {
+namespace {
+
+std::uint32_t mask(std::uint32_t begin, std::uint32_t end) {
+  return ((1u << end) - 1) & ~((1u << begin) - 1);
+}
+
+bool holds(const ready_rows& rows, const load_rows& wanted) {
+  return rows.chunk && rows.begin <= wanted.row_begin &&
+         rows.end >= wanted.row_end;
+}
+
+}  // namespace
+
+rows_state::~rows_state() {
+  if (reply)
+    reply->deliver(result<rows_loaded>(
+        fail(error_code::unavailable, "the request ended")));
+}
+
+void rows_state::answer(result<rows_loaded> loaded) {
+  if (!reply) return;
+  std::exchange(reply, std::nullopt)->deliver(std::move(loaded));
+}
+
+caf::result<result<rows_loaded>> rows_state::load(const load_rows& m) {
+  wanted = m;
+  if (auto it = recomputed.find(m.chunk);
+      it != recomputed.end() && holds(it->second, m))
+    return result<rows_loaded>(
+        rows_loaded{it->second, answer_source::recomputed});
+  reply = self->make_response_promise<promise>();
+  self->request(view->shard_of(m.name), caf::infinite,
+                find_values{m.name, mask(m.row_begin, m.row_end), m.keys})
+      .then(
+          [this](const result<values_found>& values) {
+            if (values)
+              found(values.value());
+            else
+              recompute(lamina::to_string(values.error()));
+          },
+          [this](const caf::error& e) { recompute(caf::to_string(e)); });
+  return *reply;
+}
+
+void rows_state::found(const values_found& values) {
+  if (values.raw.chunk)
+    return answer(rows_loaded{values.raw, answer_source::memory});
+  for (const auto& value : values.values)
+    if (!value || value->rows < wanted.row_end)
+      return recompute("they are not stored");
+  decode(values);
+}
+
+void rows_state::decode(const values_found& values) {
+  decode_values command{wanted.name, wanted.shape,
+                        first_position(wanted.chunk), values.values};
+  self->request(view->codec_of(wanted.name), caf::infinite, std::move(command))
+      .then(
+          [this, source = values.source](const values_decoded& decoded) {
+            if (decoded)
+              answer(rows_loaded{decoded.value(), source});
+            else
+              recompute(lamina::to_string(decoded.error()));
+          },
+          [this](const caf::error& e) { recompute(caf::to_string(e)); });
+}
+
+/// `because`: why the stored rows are not enough, for the error if this fails.
+void rows_state::recompute(const std::string& because) {
+  auto hosted = view->models.find(wanted.model);
+  if (hosted == view->models.end() || !hosted->second.actor ||
+      root_of(hosted->second.model->origin()) != wanted.root)
+    return answer(fail(
+        error_code::not_found,
+        "the activations of position " +
+            std::to_string(first_position(wanted.chunk) + wanted.row_begin) +
+            " cannot be read (" + because + "), and the model '" +
+            wanted.model + "' that made them is not loaded"));
+  auto runner = hosted->second.actor;
+  self->request(view->catalog, caf::infinite,
+                get_token_ids{wanted.conversation,
+                              std::max(wanted.position_end,
+                                       first_position(wanted.chunk) +
+                                           wanted.row_end)})
+      .then(
+          [this, runner](const token_ids_result& ids) {
+            if (!ids)
+              return answer(fail(ids.error().code, ids.error().context));
+            prefill(ids.value(), runner);
+          },
+          [this](const caf::error& e) {
+            answer(fail(error_code::unavailable,
+                        "the catalog did not answer: " + caf::to_string(e)));
+          });
+}
+
+void rows_state::prefill(std::vector<token_id> tokens,
+                         const model_actor& runner) {
+  auto request = std::make_shared<sequence_request>();
+  request->conversation = wanted.conversation;
+  request->tokens = std::move(tokens);
+  request->capture_from = first_position(wanted.chunk);
+  request->lens = lens_mode::on_demand;
+  request->keep_cache = false;
+  self->request(runner, caf::infinite,
+                begin_sequence{request, sequence_sink(self)})
+      .then(
+          [this](const sequence_begun& begun) {
+            if (!begun)
+              answer(fail(begun.error().code, begun.error().context));
+          },
+          [this](const caf::error& e) {
+            answer(fail(error_code::unavailable,
+                        "the model did not answer: " + caf::to_string(e)));
+          });
+}
+
+void rows_state::advance(const sequence_progress& p) {
+  for (const auto& ready : p.rows)
+    if (ready.begin == 0) recomputed[chunk_of(ready.chunk->first())] = ready;
+  if (!p.finished) return;
+  if (auto it = recomputed.find(wanted.chunk);
+      it != recomputed.end() && holds(it->second, wanted))
+    return answer(rows_loaded{it->second, answer_source::recomputed});
+  answer(fail(error_code::internal,
+              "the recomputation gave no rows for chunk " +
+                  std::to_string(wanted.chunk)));
+}
+
+rows_self::behavior_type rows(rows_state::pointer self, view_ptr view) {
+  auto& state = self->state;
+  state.view = std::move(view);
+  return {
+      [&state](const load_rows& m) { return state.load(m); },
+      [&state](const sequence_advanced& m) { state.advance(*m.progress); },
+      [&state](const sequence_failed& m) {
+        state.answer(fail(m.reason.code, m.reason.context));
+      },
+  };
+}
+
+}  // namespace lamina

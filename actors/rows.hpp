@@ -1,0 +1,42 @@
+// A rows actor: finds exact rows of chunks for one request. Order: memory or
+// disk through the shard, decoded by a codec; else one prefill of the stored
+// tokens, whose further chunks are kept for the requests that follow.
+#pragma once
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+#include <map>
+#include <optional>
+
+#include "actors/interfaces.hpp"
+
+namespace lamina {
+
+using rows_self = rows_actor::extend_with<sequence_sink>;
+
+struct rows_state {
+  using pointer = rows_self::stateful_pointer<rows_state>;
+  using promise = caf::typed_response_promise<result<rows_loaded>>;
+
+  explicit rows_state(pointer actor) : self(actor) {}
+  ~rows_state();
+
+  caf::result<result<rows_loaded>> load(const load_rows& m);
+  void found(const values_found& values);
+  void decode(const values_found& values);
+  void recompute(const std::string& because);
+  void prefill(std::vector<token_id> tokens, const model_actor& runner);
+  void advance(const sequence_progress& p);
+  void answer(result<rows_loaded> loaded);
+
+  static inline const char* name = "rows";
+  pointer self;
+  view_ptr view;
+  load_rows wanted;
+  std::optional<promise> reply;
+  std::map<std::uint32_t, ready_rows> recomputed;  // by chunk
+};
+
+rows_self::behavior_type rows(rows_state::pointer self, view_ptr view);
+
+}  // namespace lamina

@@ -1,0 +1,158 @@
+#include "actors/session.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <caf/all.hpp>
+#include <utility>
+
+#include "actors/request.hpp"
+#include "protocol/limits.hpp"
+
+namespace lamina {
+namespace {
+
+request_actor spawn_request(caf::actor_system& sys, request_context ctx) {
+  switch (ctx.body->type) {
+    case wire::Body::Generate:
+    case wire::Body::Attach: return spawn_turn_request(sys, std::move(ctx));
+    case wire::Body::GetLens: return spawn_lens_request(sys, std::move(ctx));
+    case wire::Body::GetActivations:
+      return spawn_activations_request(sys, std::move(ctx));
+    default: return spawn_catalog_request(sys, std::move(ctx));
+  }
+}
+
+}  // namespace
+
+void session_state::refuse(std::uint32_t request, const error& e, bool closes) {
+  ++frames_sent;
+  out->send(std::make_shared<const std::vector<std::byte>>(
+      encode_frame(frame_kind::terminal, request, error_body(e))));
+  if (closes) out->close();
+}
+
+void session_state::greet(const frame_received& m) {
+  const auto* hello = m.body->AsHello();
+  if (!hello)
+    return refuse(m.request,
+                  {error_code::unauthenticated, "the first request must be Hello"},
+                  true);
+  if (hello->version_min > protocol_version ||
+      hello->version_max < protocol_version)
+    return refuse(m.request,
+                  {error_code::unsupported_version,
+                   "this daemon speaks protocol version 1"},
+                  true);
+  greeted = true;
+  wire::WelcomeT welcome;
+  welcome.version = protocol_version;
+  welcome.server = "laminad " LAMINA_VERSION;
+  welcome.frame_bytes_max =
+      limits::control_bytes_max + limits::payload_bytes_max;
+  welcome.requests_max = limits::requests_per_connection_max;
+  ++frames_sent;
+  out->send(std::make_shared<const std::vector<std::byte>>(encode_frame(
+      frame_kind::terminal, m.request, make_body(std::move(welcome)))));
+}
+
+/// A peer that does not read its answers is not read from either.
+void session_state::take_next() {
+  constexpr std::uint64_t unwritten_max = 256;
+  while (takes_owed > 0 && frames_sent - frames_done < unwritten_max) {
+    --takes_owed;
+    out->take_next();
+  }
+}
+
+void session_state::receive(const frame_received& m) {
+  ++takes_owed;
+  take_next();
+  if (m.request <= newest_request)
+    return refuse(m.request,
+                  {error_code::already_exists,
+                   "request ids must grow on a connection; " +
+                       std::to_string(m.request) + " does not"},
+                  true);
+  newest_request = m.request;
+  if (!greeted) return greet(m);
+  if (const auto* cancel = m.body->AsCancel()) {
+    if (auto it = requests.find(cancel->request); it != requests.end())
+      self->send<caf::message_priority::high>(it->second, cancel_request{});
+    return;
+  }
+  if (const auto* ping = m.body->AsPing()) {
+    wire::PongT pong;
+    pong.payload = ping->payload;
+    ++frames_sent;
+    return out->send(std::make_shared<const std::vector<std::byte>>(
+        encode_frame(frame_kind::terminal, m.request, make_body(pong))));
+  }
+  start(m);
+}
+
+void session_state::start(const frame_received& m) {
+  if (requests.size() >= limits::requests_per_connection_max)
+    return refuse(m.request,
+                  {error_code::overloaded,
+                   "too many requests in flight on this connection"},
+                  false);
+  request_context ctx{m.request, uid, std::chrono::steady_clock::now(),
+                      session_actor(self), view, m.body};
+  auto actor = spawn_request(self->system(), std::move(ctx));
+  self->monitor(actor);
+  requests.emplace(m.request, std::move(actor));
+}
+
+caf::result<frame_sent> session_state::send(const send_frame& m) {
+  auto promise = self->make_response_promise<sent_promise>();
+  if (m.kind == frame_kind::terminal) requests.erase(m.request);
+  ++frames_sent;
+  waiting.emplace_back(frames_sent, promise);
+  out->send(m.frame);
+  return promise;
+}
+
+void session_state::written(std::uint64_t count) {
+  frames_done = count;
+  while (!waiting.empty() && waiting.front().first <= frames_done) {
+    waiting.front().second.deliver(frame_sent{});
+    waiting.pop_front();
+  }
+  take_next();
+}
+
+session_actor::behavior_type session(session_state::pointer self,
+                                     std::uint32_t uid,
+                                     std::shared_ptr<outbox> out,
+                                     view_ptr view) {
+  auto& state = self->state;
+  state.uid = uid;
+  state.out = std::move(out);
+  state.view = std::move(view);
+  // A request that dies without its terminal frame still owes one.
+  self->set_down_handler([&state](const caf::down_msg& down) {
+    for (auto it = state.requests.begin(); it != state.requests.end(); ++it) {
+      if (it->second.address() != down.source) continue;
+      auto request = it->first;
+      state.requests.erase(it);
+      return state.refuse(request,
+                          {error_code::internal,
+                           "the request ended early: " + to_string(down.reason)},
+                          false);
+    }
+  });
+  return {
+      [&state](const frame_received& m) { state.receive(m); },
+      [&state](const frames_written& m) { state.written(m.sequence); },
+      [&state, self](const connection_closed&) {
+        for (auto& [id, actor] : state.requests)
+          self->send_exit(actor, caf::exit_reason::user_shutdown);
+        state.requests.clear();
+        self->quit();
+      },
+      [&state](const send_frame& m) { return state.send(m); },
+      [&state](const view_changed& m) { state.view = m.view; },
+  };
+}
+
+}  // namespace lamina

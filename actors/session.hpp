@@ -1,0 +1,68 @@
+// A session: one connection in the actor world. It checks the order of frames
+// (hello first, request ids that grow), spawns a request actor for each, and
+// hands their frames to the connection's outbox; a request's next frame comes
+// when the last one is on the wire. Its requests die with it; turns do not.
+#pragma once
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "actors/interfaces.hpp"
+#include "protocol/frame.hpp"
+
+namespace lamina {
+
+/// The connection's side: thread-safe, never blocks. Implemented in daemon/.
+class outbox {
+public:
+  virtual ~outbox() = default;
+
+  /// Queues a frame. When it is written the session gets frames_written with
+  /// the number of frames written so far.
+  virtual void send(std::shared_ptr<const std::vector<std::byte>> frame) = 0;
+
+  /// One more frame may be read from the peer.
+  virtual void take_next() = 0;
+
+  /// Writes what is queued, then closes.
+  virtual void close() = 0;
+};
+
+struct session_state {
+  using pointer = session_actor::stateful_pointer<session_state>;
+  using sent_promise = caf::typed_response_promise<frame_sent>;
+
+  explicit session_state(pointer actor) : self(actor) {}
+
+  void receive(const frame_received& m);
+  void greet(const frame_received& m);
+  void start(const frame_received& m);
+  void refuse(std::uint32_t request, const error& e, bool closes);
+  caf::result<frame_sent> send(const send_frame& m);
+  void written(std::uint64_t count);
+  void take_next();
+
+  static inline const char* name = "session";
+  pointer self;
+  std::uint32_t uid = 0;
+  std::shared_ptr<outbox> out;
+  view_ptr view;
+  bool greeted = false;
+  std::uint32_t newest_request = 0;
+  std::map<std::uint32_t, request_actor> requests;
+  std::uint64_t frames_sent = 0;
+  std::uint64_t frames_done = 0;
+  std::uint32_t takes_owed = 0;  // frames taken up, not yet allowed for
+  std::deque<std::pair<std::uint64_t, sent_promise>> waiting;
+};
+
+session_actor::behavior_type session(session_state::pointer self,
+                                     std::uint32_t uid,
+                                     std::shared_ptr<outbox> out,
+                                     view_ptr view);
+
+}  // namespace lamina

@@ -1,0 +1,148 @@
+#include "actors/shard.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <caf/all.hpp>
+#include <utility>
+
+namespace lamina {
+namespace {
+
+/// Generous: a cold read of a large value on a slow disk.
+constexpr auto read_timeout = std::chrono::seconds(10);
+
+bool covers(const ready_rows& rows, std::uint32_t wanted) {
+  if (!rows.chunk) return false;
+  std::uint32_t present = ((1u << rows.end) - 1) & ~((1u << rows.begin) - 1);
+  return (wanted & ~present) == 0;
+}
+
+/// The values asked for, or nothing when one is absent or too short.
+std::vector<stored_value_ptr> pick(const memory_tier::entry& e,
+                                   const find_values& m) {
+  std::vector<stored_value_ptr> picked;
+  for (const auto& key : m.keys) {
+    auto it = e.values.find(key);
+    if (it == e.values.end() || (m.rows_wanted >> it->second->rows) != 0)
+      return {};
+    picked.push_back(it->second);
+  }
+  return picked;
+}
+
+}  // namespace
+
+caf::result<lens_found> shard_state::lens_of(const find_lens& m) {
+  const auto* e = tier.find(m.name);
+  if (e && e->lens && (m.rows_wanted & ~e->lens->complete) == 0) {
+    ++hits;
+    return lens_found{e->lens, answer_source::memory};
+  }
+  ++misses;
+  auto promise = self->make_response_promise<lens_promise>();
+  auto& waiting = reading[m.name];
+  waiting.push_back(promise);
+  if (waiting.size() > 1) return promise;
+  self->request(view->reader_of(m.name), read_timeout, read_lens{m.name})
+      .then(
+          [this, name = m.name](const lens_read& read) {
+            if (!read)
+              spdlog::error("store: lens records of {}: {}", to_string(name),
+                            lamina::to_string(read.error()));
+            lens_arrived(name, read ? read.value() : nullptr);
+          },
+          [this, name = m.name](const caf::error&) {
+            lens_arrived(name, nullptr);
+          });
+  return promise;
+}
+
+void shard_state::lens_arrived(const digest& chunk,
+                               const lens_block_ptr& block) {
+  auto source = block ? answer_source::disk : answer_source::memory;
+  if (block) merge_lens(chunk, *block);
+  const auto* e = tier.find(chunk);
+  auto waiting = std::move(reading[chunk]);
+  reading.erase(chunk);
+  for (auto& promise : waiting)
+    promise.deliver(lens_found{e ? e->lens : nullptr, source});
+}
+
+void shard_state::merge_lens(const digest& chunk, const lens_block& block) {
+  const auto* e = tier.find(chunk);
+  auto merged = std::make_shared<lens_block>(
+      e && e->lens ? *e->lens : make_lens_block(block.layers));
+  merge(*merged, block);
+  tier.put_lens(chunk, std::move(merged));
+}
+
+caf::result<result<values_found>> shard_state::values_of(
+    const find_values& m) {
+  if (const auto* e = tier.find(m.name)) {
+    values_found found;
+    if (covers(e->raw, m.rows_wanted)) {
+      found.raw = e->raw;
+    } else {
+      found.values = pick(*e, m);
+    }
+    if (found.raw.chunk || !found.values.empty()) {
+      ++hits;
+      return result<values_found>(std::move(found));
+    }
+  }
+  ++misses;
+  auto promise = self->make_response_promise<values_promise>();
+  self->request(view->reader_of(m.name), read_timeout, read_values{m.keys})
+      .then(
+          [this, promise, name = m.name](const values_read& read) mutable {
+            if (!read) {
+              promise.deliver(result<values_found>(
+                  fail(read.error().code, read.error().context)));
+              return;
+            }
+            std::vector<stored_value_ptr> present;
+            for (const auto& value : read.value())
+              if (value) present.push_back(value);
+            tier.put_values(name, present);
+            promise.deliver(result<values_found>(
+                values_found{{}, read.value(), answer_source::disk}));
+          },
+          [promise](const caf::error& e) mutable {
+            promise.deliver(result<values_found>(
+                fail(error_code::unavailable,
+                     "the disk reader did not answer: " + to_string(e))));
+          });
+  return promise;
+}
+
+shard_actor::behavior_type shard(shard_state::pointer self,
+                                 std::uint64_t bytes_max) {
+  auto& state = self->state;
+  state.tier = memory_tier(bytes_max);
+  return {
+      [&state](const publish_rows& m) { state.tier.put_raw(m.name, m.rows); },
+      [&state](const publish_values& m) {
+        state.tier.put_values(m.name, m.values);
+      },
+      [&state](const publish_lens& m) {
+        auto block = make_lens_block(m.rows->layers);
+        merge(block, m.chunk_first, *m.rows);
+        state.merge_lens(m.name, block);
+      },
+      [&state](const publish_lens_block& m) {
+        state.merge_lens(m.name, *m.block);
+      },
+      [&state](const discard_chunk& m) { state.tier.discard(m.name); },
+      [&state](const find_lens& m) { return state.lens_of(m); },
+      [&state](const find_values& m) { return state.values_of(m); },
+      [&state](const get_shard_status&) {
+        return shard_status{state.tier.entries(), state.tier.bytes(),
+                            state.tier.raw_bytes(), state.hits, state.misses,
+                            state.tier.evictions()};
+      },
+      [&state](const view_changed& m) { state.view = m.view; },
+  };
+}
+
+}  // namespace lamina

@@ -1,0 +1,114 @@
+#include "actors/spawn.hpp"
+
+#include <sched.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <caf/all.hpp>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "actors/codec.hpp"
+#include "actors/shard.hpp"
+
+namespace lamina {
+namespace {
+
+spawn_policy current_policy;
+
+/// A thread of its own where it computes or blocks; CAF's scheduler in tests.
+template <class Behavior, class... Args>
+auto spawn_heavy(caf::actor_system& sys, Behavior behavior, Args&&... args) {
+  if (current_policy.detach)
+    return sys.spawn<caf::detached>(behavior, std::forward<Args>(args)...);
+  return sys.spawn(behavior, std::forward<Args>(args)...);
+}
+
+/// Nobody waits for the backlog: it runs when a core would idle.
+void run_when_idle() {
+  if (!current_policy.detach) return;
+  sched_param param{};
+  if (sched_setscheduler(0, SCHED_IDLE, &param) != 0)
+    spdlog::warn("SCHED_IDLE refused: {}", std::strerror(errno));
+}
+
+/// Compression yields to the model, not to idleness. On Linux a nice value
+/// belongs to the thread.
+void run_behind() {
+  if (!current_policy.detach) return;
+  constexpr int codec_nice = 10;
+  auto thread = static_cast<id_t>(syscall(SYS_gettid));
+  if (setpriority(PRIO_PROCESS, thread, codec_nice) != 0)
+    spdlog::warn("nice refused: {}", std::strerror(errno));
+}
+
+codec_actor::behavior_type codec_behind(codec_state::pointer self,
+                                        codec_id quality) {
+  run_behind();
+  return codec(self, quality);
+}
+
+lens_self::behavior_type lens_when_idle(lens_state::pointer self,
+                                        lens_options options) {
+  run_when_idle();
+  return lens(self, options);
+}
+
+}  // namespace
+
+void set_spawn_policy(spawn_policy policy) { current_policy = policy; }
+
+disk_actor spawn_disk(caf::actor_system& sys, const system_options& o) {
+  return spawn_heavy(sys, disk, o.environment, o.disk);
+}
+
+reader_actor spawn_reader(caf::actor_system& sys, const system_options& o) {
+  return spawn_heavy(sys, reader, o.environment);
+}
+
+codec_actor spawn_codec(caf::actor_system& sys, const system_options& o) {
+  return spawn_heavy(sys, codec_behind, o.codec);
+}
+
+lens_actor spawn_lens_clicks(caf::actor_system& sys, const system_options& o) {
+  return spawn_heavy(sys, lens, o.lens_clicks);
+}
+
+lens_actor spawn_lens_backlog(caf::actor_system& sys, const system_options& o) {
+  return spawn_heavy(sys, lens_when_idle, o.lens_backlog);
+}
+
+model_actor spawn_model(caf::actor_system& sys, const model_actor_options& o,
+                        model_ptr loaded, supervisor_actor supervisor) {
+  return spawn_heavy(sys, model_runner, o, std::move(loaded), std::move(supervisor));
+}
+
+shard_actor spawn_shard(caf::actor_system& sys, const system_options& o) {
+  return sys.spawn(shard, o.memory_bytes_max / o.shards);
+}
+
+catalog_actor spawn_catalog(caf::actor_system& sys, const system_options& o,
+                            view_ptr view) {
+  return sys.spawn(catalog, o.catalog, std::move(view));
+}
+
+prefetch_actor spawn_prefetch(caf::actor_system& sys, const system_options& o,
+                              view_ptr view) {
+  return sys.spawn(prefetch, o.prefetch, std::move(view));
+}
+
+supervisor_actor spawn_supervisor(caf::actor_system& sys,
+                                  system_options options,
+                                  restart_policy policy) {
+  return sys.spawn(supervisor, std::move(options), policy);
+}
+
+session_actor spawn_session(caf::actor_system& sys, std::uint32_t uid,
+                            std::shared_ptr<outbox> out, view_ptr view) {
+  return sys.spawn(session, uid, std::move(out), std::move(view));
+}
+
+}  // namespace lamina

@@ -1,0 +1,41 @@
+// How each actor runs: the one place that decides who has a thread of its own.
+// Tests set `detach` to false and drive everything by hand.
+#pragma once
+
+#include <caf/actor_system.hpp>
+
+#include "actors/session.hpp"
+#include "actors/supervisor.hpp"
+
+namespace lamina {
+
+struct spawn_policy {
+  bool detach = true;
+};
+
+/// Set once before the first actor is spawned.
+void set_spawn_policy(spawn_policy policy);
+
+disk_actor spawn_disk(caf::actor_system& sys, const system_options& options);
+reader_actor spawn_reader(caf::actor_system& sys,
+                          const system_options& options);
+codec_actor spawn_codec(caf::actor_system& sys, const system_options& options);
+lens_actor spawn_lens_clicks(caf::actor_system& sys,
+                             const system_options& options);
+lens_actor spawn_lens_backlog(caf::actor_system& sys,
+                              const system_options& options);
+model_actor spawn_model(caf::actor_system& sys,
+                        const model_actor_options& options, model_ptr loaded,
+                        supervisor_actor supervisor);
+shard_actor spawn_shard(caf::actor_system& sys, const system_options& options);
+catalog_actor spawn_catalog(caf::actor_system& sys,
+                            const system_options& options, view_ptr view);
+prefetch_actor spawn_prefetch(caf::actor_system& sys,
+                              const system_options& options, view_ptr view);
+supervisor_actor spawn_supervisor(caf::actor_system& sys,
+                                  system_options options,
+                                  restart_policy policy = {});
+session_actor spawn_session(caf::actor_system& sys, std::uint32_t uid,
+                            std::shared_ptr<outbox> out, view_ptr view);
+
+}  // namespace lamina

@@ -1,0 +1,150 @@
+#include "actors/status.hpp"
+
+#include <unistd.h>
+
+#include <caf/all.hpp>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace lamina {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto patience = std::chrono::seconds(1);
+
+std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t size = 0;
+  std::uint64_t resident = 0;
+  statm >> size >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t open_files() {
+  std::error_code ignored;
+  std::filesystem::directory_iterator files("/proc/self/fd", ignored);
+  return static_cast<std::uint64_t>(std::distance(begin(files), end(files)));
+}
+
+json to_json(const catalog_status& s) {
+  return {{"conversations", s.conversations},
+          {"loaded", s.loaded},
+          {"running", s.running}};
+}
+json to_json(const disk_status& s) {
+  return {{"commits", s.commits},
+          {"bytes_written", s.bytes_written},
+          {"failures", s.failures},
+          {"last_error", s.last_error}};
+}
+json to_json(const lens_status& s) {
+  return {{"queued", s.queued},
+          {"queued_bytes", s.queued_bytes},
+          {"computed_positions", s.computed_positions},
+          {"refused", s.refused}};
+}
+json to_json(const shard_status& s) {
+  return {{"entries", s.entries}, {"bytes", s.bytes},
+          {"in_flight_bytes", s.raw_bytes}, {"hits", s.hits},
+          {"misses", s.misses}, {"evictions", s.evictions}};
+}
+json to_json(const model_status& s) {
+  return {{"sequences", s.engine.sequences},
+          {"idle_caches", s.engine.idle_caches},
+          {"kv_bytes_running", s.engine.kv_bytes_running},
+          {"kv_bytes_idle", s.engine.kv_bytes_idle},
+          {"steps", s.engine.steps},
+          {"tokens_prefilled", s.engine.tokens_prefilled},
+          {"tokens_decoded", s.engine.tokens_decoded},
+          {"in_flight_bytes", s.in_flight_bytes},
+          {"paused", s.paused}};
+}
+json to_json(const result<store_statistics>& read) {
+  if (!read) return {{"error", to_string(read.error())}};
+  const auto& s = read.value();
+  return {{"conversations", s.conversations},
+          {"chunk_names", s.chunk_names},
+          {"references", s.references},
+          {"values", s.values},
+          {"value_bytes", s.value_bytes},
+          {"tombstones", s.tombstones},
+          {"file_bytes", s.file_bytes},
+          {"free_bytes", s.free_bytes},
+          {"readers", s.readers}};
+}
+
+struct collector_state {
+  json document;
+  int missing = 0;
+  caf::typed_response_promise<std::string> reply;
+};
+
+using collector = caf::stateful_actor<collector_state>;
+
+/// Asks one actor and puts its answer at a place in the document.
+template <class Answer, class Handle, class Question>
+void ask(collector* self, const Handle& whom, Question question,
+         const std::string& place) {
+  if (!whom) return;
+  ++self->state.missing;
+  auto done = [self, place](json answer) {
+    auto& s = self->state;
+    s.document[json::json_pointer(place)] = std::move(answer);
+    if (--s.missing > 0) return;
+    s.reply.deliver(s.document.dump());
+    self->quit();
+  };
+  self->request(whom, patience, std::move(question))
+      .then([done](const Answer& answer) { done(to_json(answer)); },
+            [done](const caf::error& e) {
+              done({{"silent", caf::to_string(e)}});
+            });
+}
+
+json basis_of(const status_basis& basis) {
+  json parts = json::object();
+  for (const auto& part : basis.parts)
+    parts[part.name] = {{"health", part.health}, {"deaths", part.deaths}};
+  return {{"version", LAMINA_VERSION},
+          {"uptime_s", basis.uptime_s},
+          {"resident_bytes", resident_bytes()},
+          {"open_files", open_files()},
+          {"connections", basis.connections},
+          {"blas", basis.blas},
+          {"actors", std::move(parts)}};
+}
+
+caf::behavior collect(collector* self, const status_basis& basis,
+                      caf::typed_response_promise<std::string> reply) {
+  const auto& view = *basis.view;
+  self->state.reply = std::move(reply);
+  self->state.document = basis_of(basis);
+  ask<catalog_status>(self, view.catalog, get_catalog_status{}, "/catalog");
+  ask<disk_status>(self, view.disk, get_disk_status{}, "/disk");
+  ask<lens_status>(self, view.lens_clicks, get_lens_status{}, "/lens/clicks");
+  ask<lens_status>(self, view.lens_backlog, get_lens_status{},
+                   "/lens/backlog");
+  ask<statistics_read>(self, view.readers.front(), read_statistics{},
+                       "/store");
+  for (std::size_t i = 0; i < view.shards.size(); ++i)
+    ask<shard_status>(self, view.shards[i], get_shard_status{},
+                      "/memory/shards/" + std::to_string(i));
+  for (const auto& [name, hosted] : view.models) {
+    self->state.document["models"][name]["health"] = hosted.health;
+    ask<model_status>(self, hosted.actor, get_model_status{},
+                      "/models/" + name + "/engine");
+  }
+  return {[] {}};
+}
+
+}  // namespace
+
+void collect_status(caf::actor_system& sys, status_basis basis,
+                    caf::typed_response_promise<std::string> reply) {
+  sys.spawn(collect, std::move(basis), std::move(reply));
+}
+
+}  // namespace lamina

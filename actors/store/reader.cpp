@@ -1,0 +1,135 @@
+#include "actors/store/reader.hpp"
+
+#include "actors/store/references.hpp"
+#include "actors/store/stored_records.hpp"
+
+namespace lamina {
+namespace {
+
+// A read transaction that is renewed for each call and reset after it.
+class reader final : public store_reader {
+ public:
+  explicit reader(std::shared_ptr<environment> env) : env_(std::move(env)) {
+    env_->readers += 1;
+  }
+  ~reader() override {
+    if (txn_ != nullptr) mdb_txn_abort(txn_);
+    env_->readers -= 1;
+  }
+  reader(const reader&) = delete;
+  reader& operator=(const reader&) = delete;
+
+  result<std::vector<conversation_record>> conversations() override;
+  std::vector<error> passed_over() const override { return passed_over_; }
+  result<std::vector<chunk_record>> chunks(conversation_id id) override;
+  result<std::vector<stored_value_ptr>> values(
+      std::span<const value_key> keys) override;
+  result<lens_block_ptr> lens(const digest& name) override;
+  result<std::uint32_t> references(const digest& name) override;
+
+ private:
+  // Ends the snapshot with the call that took it.
+  class snapshot {
+   public:
+    explicit snapshot(MDB_txn* txn) : txn_(txn) {}
+    snapshot(snapshot&& other) noexcept
+        : txn_(std::exchange(other.txn_, nullptr)) {}
+    snapshot& operator=(snapshot&&) = delete;
+    ~snapshot() {
+      if (txn_ != nullptr) mdb_txn_reset(txn_);
+    }
+    MDB_txn* txn() const { return txn_; }
+
+   private:
+    MDB_txn* txn_;
+  };
+
+  result<snapshot> take_snapshot() {
+    const int rc = txn_ == nullptr ? mdb_txn_begin(env_->env.get(), nullptr,
+                                                   MDB_RDONLY, &txn_)
+                                   : mdb_txn_renew(txn_);
+    if (rc != 0) return lmdb_error(rc, "begin a read transaction");
+    return snapshot(txn_);
+  }
+
+  std::shared_ptr<environment> env_;
+  MDB_txn* txn_ = nullptr;
+  std::vector<error> passed_over_;
+};
+
+result<std::vector<conversation_record>> reader::conversations() {
+  BOOST_OUTCOME_TRY(now, take_snapshot());
+  BOOST_OUTCOME_TRY(at, cursor::open(now.txn(), env_->in.conversations));
+  passed_over_.clear();
+  std::vector<conversation_record> records;
+  BOOST_OUTCOME_TRY(more, at.next());
+  while (more) {
+    auto record = open_conversation(at.key(), at.value());
+    if (record.has_value())
+      records.push_back(std::move(record).value());
+    else
+      passed_over_.push_back(record.error());
+    BOOST_OUTCOME_TRY(another, at.next());
+    more = another;
+  }
+  return records;
+}
+
+result<std::vector<chunk_record>> reader::chunks(conversation_id id) {
+  BOOST_OUTCOME_TRY(now, take_snapshot());
+  const auto prefix = key_of(id);
+  BOOST_OUTCOME_TRY(known, get(now.txn(), env_->in.conversations, prefix));
+  if (!known)
+    return fail(error_code::not_found, "no conversation " + std::to_string(id));
+  BOOST_OUTCOME_TRY(at, cursor::open(now.txn(), env_->in.chunks));
+  std::vector<chunk_record> chunks;
+  BOOST_OUTCOME_TRY(more, at.seek(prefix));
+  while (more && starts_with(at.key(), prefix)) {
+    BOOST_OUTCOME_TRY(chunk, open_chunk(at.key(), at.value()));
+    chunks.push_back(std::move(chunk));
+    BOOST_OUTCOME_TRY(another, at.next());
+    more = another;
+  }
+  return chunks;
+}
+
+result<std::vector<stored_value_ptr>> reader::values(
+    std::span<const value_key> keys) {
+  BOOST_OUTCOME_TRY(now, take_snapshot());
+  std::vector<stored_value_ptr> values;
+  values.reserve(keys.size());
+  for (const value_key& key : keys) {
+    BOOST_OUTCOME_TRY(record, get(now.txn(), env_->in.values, key_of(key)));
+    if (!record) {
+      values.push_back(nullptr);
+      continue;
+    }
+    // A record cut short becomes a value that the codec finds corrupt, so
+    // that one damaged value does not hide the others.
+    const byte_view bytes = stored_bytes_of(*record);
+    values.push_back(std::make_shared<const stored_value>(
+        stored_value{key, rows_of(*record), {bytes.begin(), bytes.end()}}));
+  }
+  return values;
+}
+
+result<lens_block_ptr> reader::lens(const digest& name) {
+  BOOST_OUTCOME_TRY(now, take_snapshot());
+  BOOST_OUTCOME_TRY(record, get(now.txn(), env_->in.lens, key_of(name)));
+  if (!record) return lens_block_ptr();
+  BOOST_OUTCOME_TRY(block, open_lens(name, *record));
+  return lens_block_ptr(std::make_shared<const lens_block>(std::move(block)));
+}
+
+result<std::uint32_t> reader::references(const digest& name) {
+  BOOST_OUTCOME_TRY(now, take_snapshot());
+  return reference_count(now.txn(), env_->in, name);
+}
+
+}  // namespace
+
+std::unique_ptr<store_reader> make_reader(std::shared_ptr<environment> env) {
+  return std::make_unique<reader>(std::move(env));
+}
+
+}  // namespace lamina

@@ -1,0 +1,270 @@
+#include "actors/supervisor.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <caf/all.hpp>
+#include <utility>
+
+#include "actors/spawn.hpp"
+#include "actors/status.hpp"
+
+namespace lamina {
+namespace {
+
+template <class Handle>
+caf::actor_addr address_of(const Handle& handle) {
+  return caf::actor_cast<caf::actor_addr>(handle);
+}
+
+}  // namespace
+
+void supervisor_state::add(std::string part_name,
+                           std::function<caf::actor_addr(system_view&)> start) {
+  part added;
+  added.name = std::move(part_name);
+  added.start = std::move(start);
+  parts.push_back(std::move(added));
+}
+
+void supervisor_state::add_storage() {
+  auto& sys = self->system();
+  add("disk", [&](system_view& v) {
+    v.disk = spawn_disk(sys, options);
+    return address_of(v.disk);
+  });
+  next->readers.resize(options.readers);
+  for (std::uint32_t i = 0; i < options.readers; ++i)
+    add("reader " + std::to_string(i), [&, i](system_view& v) {
+      v.readers[i] = spawn_reader(sys, options);
+      return address_of(v.readers[i]);
+    });
+  next->shards.resize(options.shards);
+  for (std::uint32_t i = 0; i < options.shards; ++i)
+    add("shard " + std::to_string(i), [&, i](system_view& v) {
+      v.shards[i] = spawn_shard(sys, options);
+      return address_of(v.shards[i]);
+    });
+  // The catalog reads the disk at once, so it gets the view as it is now.
+  add("catalog", [&](system_view& v) {
+    v.catalog =
+        spawn_catalog(sys, options, std::make_shared<const system_view>(v));
+    return address_of(v.catalog);
+  });
+  add("prefetch", [&](system_view& v) {
+    v.prefetch =
+        spawn_prefetch(sys, options, std::make_shared<const system_view>(v));
+    return address_of(v.prefetch);
+  });
+}
+
+void supervisor_state::add_computation() {
+  auto& sys = self->system();
+  next->codecs.resize(options.codecs);
+  for (std::uint32_t i = 0; i < options.codecs; ++i)
+    add("codec " + std::to_string(i), [&, i](system_view& v) {
+      v.codecs[i] = spawn_codec(sys, options);
+      return address_of(v.codecs[i]);
+    });
+  add("lens clicks", [&](system_view& v) {
+    v.lens_clicks = spawn_lens_clicks(sys, options);
+    return address_of(v.lens_clicks);
+  });
+  add("lens backlog", [&](system_view& v) {
+    v.lens_backlog = spawn_lens_backlog(sys, options);
+    return address_of(v.lens_backlog);
+  });
+  for (const auto& model : options.models) add_model(model);
+}
+
+void supervisor_state::add_model(const model_actor_options& model) {
+  next->models[model.model.name].health = "loading";
+  add("model " + model.model.name,
+      [this, given = model](system_view& v) mutable {
+        auto& hosted = v.models[given.model.name];
+        // A restart keeps the weights.
+        auto actor = spawn_model(self->system(), given, hosted.model,
+                                 supervisor_actor(self));
+        given.fault_after_steps = 0;  // injected once
+        hosted.actor = nullptr;       // until it says that it is loaded
+        loading[given.model.name] = actor;
+        return address_of(actor);
+      });
+  parts.back().model = model.model.name;
+}
+
+void supervisor_state::start(std::size_t index) {
+  auto& p = parts[index];
+  p.address = p.start(*next);
+  p.health = "up";
+  self->monitor(p.address);
+}
+
+void supervisor_state::publish() {
+  view = std::make_shared<const system_view>(*next);
+  self->send(view->catalog, view_changed{view});
+  self->send(view->prefetch, view_changed{view});
+  for (const auto& shard : view->shards) self->send(shard, view_changed{view});
+  for (const auto& session : sessions) self->send(session, view_changed{view});
+}
+
+void supervisor_state::part_down(const caf::down_msg& down) {
+  std::erase_if(sessions, [&](const session_actor& s) {
+    return s.address() == down.source;
+  });
+  if (stopping) return;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    auto& p = parts[i];
+    if (p.address != down.source) continue;
+    auto now = clock::now();
+    p.deaths = now - p.last_death > policy.calm ? 1 : p.deaths + 1;
+    p.last_death = now;
+    ++p.deaths_total;
+    p.health = "down: " + to_string(down.reason);
+    if (auto it = next->models.find(p.model); it != next->models.end()) {
+      it->second.actor = nullptr;
+      if (!p.refused) it->second.health = p.health;
+      publish();
+    }
+    if (p.refused) return;  // trying again would not help
+    if (p.deaths > policy.deaths_max) {
+      spdlog::critical("{} died {} times in a row and stays down: {}",
+                       p.name, p.deaths, p.health);
+      return;
+    }
+    auto delay = std::min(policy.longest_delay,
+                          policy.first_delay * (1 << (p.deaths - 1)));
+    spdlog::error("{} is {}; starting it again in {} ms", p.name,
+                  p.health, delay.count());
+    self->delayed_send(self, delay, restart_due{i});
+    return;
+  }
+}
+
+void supervisor_state::model_is(const std::string& model, model_ptr loaded,
+                                const std::string& health) {
+  auto& hosted = next->models[model];
+  hosted.health = health;
+  if (loaded) {
+    hosted.model = std::move(loaded);
+    hosted.actor = loading[model];
+  }
+  publish();
+}
+
+caf::result<acknowledgement> supervisor_state::drain(const drain_system& m) {
+  using promise_type = caf::typed_response_promise<acknowledgement>;
+  auto promise = self->make_response_promise<promise_type>();
+  auto deadline = std::chrono::milliseconds(m.deadline_ms);
+  auto flush = [this, promise, deadline]() mutable {
+    self->request(view->disk, deadline, flush_disk{})
+        .then(
+            [this, promise](const result<ops_written>&) mutable {
+              stop_all();
+              promise.deliver(acknowledgement(acknowledged{}));
+            },
+            [this, promise](const caf::error& e) mutable {
+              stop_all();
+              promise.deliver(acknowledgement(
+                  fail(error_code::unavailable,
+                       "the disk did not flush: " + caf::to_string(e))));
+            });
+  };
+  self->request(view->catalog, deadline, drain_turns{m.deadline_ms / 2})
+      .then([flush](const turns_drained&) mutable { flush(); },
+            [flush](const caf::error& e) mutable {
+              spdlog::warn("turns did not end in time: {}", caf::to_string(e));
+              flush();
+            });
+  return promise;
+}
+
+/// In order: those who ask before those who answer.
+void supervisor_state::stop_all() {
+  stopping = true;
+  auto stop = [this](const auto& handle) {
+    if (handle) self->send_exit(handle, caf::exit_reason::user_shutdown);
+  };
+  for (const auto& session : sessions) stop(session);
+  for (const auto& [model, hosted] : view->models) stop(hosted.actor);
+  for (const auto& [model, actor] : loading) stop(actor);
+  stop(view->prefetch);
+  stop(view->catalog);
+  stop(view->lens_clicks);
+  stop(view->lens_backlog);
+  for (const auto& codec : view->codecs) stop(codec);
+  for (const auto& shard : view->shards) stop(shard);
+  for (const auto& reader : view->readers) stop(reader);
+  stop(view->disk);
+  self->quit();
+}
+
+namespace {
+
+status_basis basis_of(const supervisor_state& s) {
+  status_basis basis;
+  basis.view = s.view;
+  for (const auto& part : s.parts)
+    basis.parts.push_back({part.name, part.health, part.deaths_total});
+  basis.uptime_s =
+      std::chrono::duration<double>(supervisor_state::clock::now() - s.started)
+          .count();
+  basis.connections = s.connections;
+  basis.blas = s.options.blas;
+  return basis;
+}
+
+void start_all(supervisor_state& state, supervisor_actor self) {
+  state.next = std::make_shared<system_view>();
+  state.next->supervisor = std::move(self);
+  state.add_storage();
+  state.add_computation();
+  for (std::size_t i = 0; i < state.parts.size(); ++i) state.start(i);
+  state.publish();
+}
+
+}  // namespace
+
+supervisor_self::behavior_type supervisor(supervisor_state::pointer self,
+                                          system_options options,
+                                          restart_policy policy) {
+  auto& state = self->state;
+  state.options = std::move(options);
+  state.policy = policy;
+  self->set_down_handler(
+      [&state](const caf::down_msg& down) { state.part_down(down); });
+  start_all(state, supervisor_actor(self));
+  return {
+      [&state](const get_view&) { return state.view; },
+      [&state, self](const follow_views& m) {
+        self->monitor(m.session);
+        state.sessions.push_back(m.session);
+        self->send(m.session, view_changed{state.view});
+      },
+      [&state](const model_loaded& m) {
+        spdlog::info("model '{}' is ready", m.name);
+        state.model_is(m.name, m.model, "up");
+      },
+      [&state](const model_refused& m) {
+        spdlog::error("model '{}' refused: {}", m.name, to_string(m.reason));
+        for (auto& part : state.parts)
+          if (part.model == m.name) part.refused = true;
+        state.model_is(m.name, nullptr, to_string(m.reason));
+      },
+      [&state](const connections_changed& m) { state.connections = m.open; },
+      [&state, self](const get_status&) {
+        using promise_type = caf::typed_response_promise<std::string>;
+        auto promise = self->make_response_promise<promise_type>();
+        collect_status(self->system(), basis_of(state), promise);
+        return promise;
+      },
+      [&state](const drain_system& m) { return state.drain(m); },
+      [&state](const restart_due& m) {
+        if (state.stopping) return;
+        state.start(m.part);
+        state.publish();
+      },
+  };
+}
+
+}  // namespace lamina

@@ -1,0 +1,269 @@
+#include "client/cli/arguments.hpp"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "client/cli/advice.hpp"
+#include "client/cli/ranges.hpp"
+#include "client/cli/tensor_files.hpp"
+
+namespace lamina::cli {
+namespace {
+
+constexpr auto conversation_help =
+    "An id, a prefix of one that is unique, or last";
+
+// A parser of ours as a check of CLI11's: the sentence, or nothing.
+template <class Parse>
+auto checked_by(Parse parse) {
+  return CLI::Validator(
+      [parse](std::string& words) {
+        const auto parsed = parse(words);
+        return parsed ? std::string() : parsed.error().context;
+      },
+      "");
+}
+
+// Options live as long as the command that was built from them.
+template <class Options>
+auto keep() {
+  return std::make_shared<Options>();
+}
+
+void add_daemon_commands(CLI::App& app, invocation& chosen) {
+  app.add_subcommand("status", "What the daemon does and how it fares")
+      ->callback([&chosen] { chosen.command = show_status; });
+  app.add_subcommand("models", "The models the daemon runs")
+      ->callback([&chosen] { chosen.command = list_models; });
+  auto* command = app.add_subcommand("ping", "Time a round trip");
+  auto count = keep<std::uint32_t>();
+  *count = 1;
+  command->add_option("--count", *count, "Round trips to take")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command->callback([&chosen, count] {
+    chosen.command = [count](session& with) { return ping(with, *count); };
+  });
+}
+
+void add_sampling_options(CLI::App& command, generate_options& options) {
+  command
+      .add_option("--max-new-tokens", options.max_new_tokens,
+                  "Tokens to write at most")
+      ->capture_default_str();
+  command
+      .add_option("--temperature", options.temperature,
+                  "0 takes the likeliest token, always")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--top-k", options.top_k,
+                     "Draw from the K likeliest tokens only; 0: from all");
+  command
+      .add_option("--top-p", options.top_p,
+                  "Draw from the likeliest tokens that make up P only")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--seed", options.seed,
+                     "Makes drawing repeatable (default: a new one each time)");
+  command
+      .add_option("--stop", options.stop,
+                  "End before this text; may be given several times")
+      ->expected(1)
+      ->take_all();
+}
+
+void add_generate(CLI::App& app, invocation& chosen) {
+  auto* command = app.add_subcommand("generate", "Write a turn");
+  auto options = keep<generate_options>();
+  command->add_option("--model", options->model,
+                      "Default: the conversation's, or the only one there is");
+  command->add_option("--conversation", options->conversation,
+                      "Continue this one: an id, a unique prefix, or last");
+  add_sampling_options(*command, *options);
+  command->add_flag("--no-capture", options->no_capture,
+                    "Do not keep activations");
+  command
+      ->add_option("--lens", options->lens, "When the logit lens is computed")
+      ->check(CLI::IsMember({"eager", "deferred", "on_demand"}))
+      ->capture_default_str();
+  command->add_flag("--wait-durable", options->wait_durable,
+                    "End only when everything is synced to disk");
+  command->add_flag("--keep-running", options->keep_running,
+                    "Finish the turn even when nobody watches any more");
+  command->add_option("prompt", options->prompt, "The text; - reads stdin")
+      ->required();
+  command->callback([&chosen, options] {
+    chosen.command = [options](session& with) {
+      return generate(with, *options);
+    };
+  });
+}
+
+void add_attach(CLI::App& app, invocation& chosen) {
+  auto* command =
+      app.add_subcommand("attach", "Watch a turn that is being written");
+  auto options = keep<attach_options>();
+  command->add_option("conversation", options->conversation, conversation_help)
+      ->required();
+  command->add_option("--from", options->from_position,
+                      "First position to show");
+  command->add_flag("--wait-durable", options->wait_durable,
+                    "End only when everything is synced to disk");
+  command->callback([&chosen, options] {
+    chosen.command = [options](session& with) {
+      return attach(with, *options);
+    };
+  });
+}
+
+void add_lens(CLI::App& app, invocation& chosen) {
+  auto* command = app.add_subcommand(
+      "lens", "What every layer would have predicted at a token");
+  auto options = keep<lens_options>();
+  command->add_option("conversation", options->conversation, conversation_help)
+      ->required();
+  command->add_option("position", options->position, "A number, or last")
+      ->required()
+      ->check(CLI::Number | CLI::IsMember({"last"}));
+  command
+      ->add_option("--layers", options->layers,
+                   "As in 0,5,8:12 or embed; default: all")
+      ->check(checked_by(parse_layers));
+  command->add_option("--top-k", options->top_k, "Predictions for each layer")
+      ->capture_default_str();
+  command->add_option("--context", options->context, "Tokens shown before it")
+      ->capture_default_str();
+  command->callback([&chosen, options] {
+    chosen.command = [options](session& with) {
+      return show_lens(with, *options);
+    };
+  });
+}
+
+void add_activations(CLI::App& app, invocation& chosen) {
+  auto* command =
+      app.add_subcommand("activations", "Save activations to a file");
+  auto options = keep<activations_options>();
+  command->add_option("conversation", options->conversation, conversation_help)
+      ->required();
+  command
+      ->add_option("--positions", options->positions,
+                   "BEGIN:END, as in 0:16; an open end is allowed")
+      ->check(checked_by(parse_positions))
+      ->capture_default_str();
+  command
+      ->add_option("--layers", options->layers, "As in 0,5,8:12; default: all")
+      ->check(checked_by(parse_layers));
+  command
+      ->add_option("--sites", options->sites,
+                   "Some of embed, resid_post, final_norm")
+      ->check(checked_by(parse_sites))
+      ->capture_default_str();
+  command
+      ->add_option("--output", options->output,
+                   "A file named *.safetensors or *.npy")
+      ->required()
+      ->check(checked_by(check_output_name));
+  command->callback([&chosen, options] {
+    chosen.command = [options](session& with) {
+      return save_activations(with, *options);
+    };
+  });
+}
+
+// A command about one conversation.
+template <class Run>
+CLI::App* add_about_one(CLI::App& group, invocation& chosen,
+                        const std::string& name, const std::string& help,
+                        Run run) {
+  auto* command = group.add_subcommand(name, help);
+  auto conversation = keep<std::string>();
+  command->add_option("conversation", *conversation, conversation_help)
+      ->required();
+  command->callback([&chosen, conversation, run] {
+    chosen.command = [conversation, run](session& with) {
+      return run(with, *conversation);
+    };
+  });
+  return command;
+}
+
+void add_conversations(CLI::App& app, invocation& chosen) {
+  auto* group = app.add_subcommand("conversations", "What is kept");
+  group->require_subcommand(1);
+  auto* list = group->add_subcommand("list", "All of yours");
+  auto options = keep<list_options>();
+  list->add_option("--model", options->model, "Only those of this model");
+  list->add_option("--limit", options->limit, "At most this many")
+      ->capture_default_str();
+  list->callback([&chosen, options] {
+    chosen.command = [options](session& with) {
+      return list_conversations(with, *options);
+    };
+  });
+  auto ledger = keep<bool>();
+  add_about_one(*group, chosen, "show", "One, with its text",
+                [ledger](session& with, const std::string& id) {
+                  return show_conversation(with, id, *ledger);
+                })
+      ->add_flag("--ledger", *ledger, "Also what is kept of every chunk");
+  add_about_one(*group, chosen, "pin", "Keep one from ever being evicted",
+                [](session& with, const std::string& id) {
+                  return pin_conversation(with, id, true);
+                });
+  add_about_one(*group, chosen, "unpin", "Let one be evicted again",
+                [](session& with, const std::string& id) {
+                  return pin_conversation(with, id, false);
+                });
+  auto position = keep<std::uint32_t>();
+  add_about_one(*group, chosen, "fork", "Begin a new one with its first tokens",
+                [position](session& with, const std::string& id) {
+                  return fork_conversation(with, id, *position);
+                })
+      ->add_option("position", *position, "How many tokens it begins with")
+      ->required();
+  add_about_one(*group, chosen, "delete", "Remove one",
+                [](session& with, const std::string& id) {
+                  return delete_conversation(with, id);
+                });
+}
+
+void add_common_options(CLI::App& app, common_options& common) {
+  app.add_option("--endpoint", common.endpoint,
+                 "unix:PATH or tcp://HOST:PORT; also from LAMINA_ENDPOINT")
+      ->check(checked_by(
+          [](const std::string& address) { return parse_endpoint(address); }));
+  app.add_flag("--json", common.json, "Print one JSON document");
+  app.add_option("--color", common.color, "Colours in the output")
+      ->check(CLI::IsMember({"auto", "always", "never"}))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+std::variant<invocation, int> parse_arguments(int count, char** words) {
+  CLI::App app(
+      "Talks to laminad: writes text with its models, shows what "
+      "every layer computed.",
+      "lamina");
+  invocation chosen;
+  app.require_subcommand(1);
+  // So that --json and --endpoint may also stand after the command.
+  app.fallthrough();
+  app.set_version_flag("--version", "lamina 0.1.0");
+  add_common_options(app, chosen.common);
+  add_daemon_commands(app, chosen);
+  add_generate(app, chosen);
+  add_attach(app, chosen);
+  add_lens(app, chosen);
+  add_activations(app, chosen);
+  add_conversations(app, chosen);
+  try {
+    app.parse(count, words);
+  } catch (const CLI::ParseError& problem) {
+    const bool asked = app.exit(problem) == 0;  // prints help or the mistake
+    return asked ? exit_code::ok : exit_code::usage;
+  }
+  return chosen;
+}
+
+}  // namespace lamina::cli

@@ -1,0 +1,73 @@
+// The commands: each asks the daemon, prints the answer and returns the exit
+// code, or the error that main reports. Main thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/cli/session.hpp"
+
+namespace lamina::cli {
+
+result<int> show_status(session& with);
+result<int> list_models(session& with);
+result<int> ping(session& with, std::uint32_t count);
+
+struct generate_options {
+  std::string model;         // empty: the conversation's, or the only one
+  std::string conversation;  // empty: a new one
+  std::string prompt;        // "-": standard input
+  std::uint32_t max_new_tokens = 128;
+  float temperature = 0;
+  std::uint32_t top_k = 0;
+  float top_p = 1;
+  std::optional<std::uint64_t> seed;  // none: drawn, if it matters
+  std::vector<std::string> stop;
+  bool no_capture = false;
+  std::string lens = "deferred";
+  bool wait_durable = false;
+  bool keep_running = false;
+};
+result<int> generate(session& with, const generate_options& options);
+
+struct attach_options {
+  std::string conversation;
+  std::uint32_t from_position = 0;
+  bool wait_durable = false;
+};
+result<int> attach(session& with, const attach_options& options);
+
+struct lens_options {
+  std::string conversation;
+  std::string position;  // a number, or "last"
+  std::string layers;    // empty: all
+  std::uint32_t top_k = 10;
+  std::uint32_t context = 15;
+};
+result<int> show_lens(session& with, const lens_options& options);
+
+struct activations_options {
+  std::string conversation;
+  std::string positions = ":";
+  std::string layers;  // empty: all
+  std::string sites = "resid_post";
+  std::string output;
+};
+result<int> save_activations(session& with, const activations_options& options);
+
+struct list_options {
+  std::string model;  // empty: all
+  std::uint32_t limit = 1000;
+};
+result<int> list_conversations(session& with, const list_options& options);
+result<int> show_conversation(session& with, const std::string& conversation,
+                              bool ledger);
+result<int> pin_conversation(session& with, const std::string& conversation,
+                             bool pinned);
+result<int> fork_conversation(session& with, const std::string& conversation,
+                              std::uint32_t position);
+result<int> delete_conversation(session& with, const std::string& conversation);
+
+}  // namespace lamina::cli

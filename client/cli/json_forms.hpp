@@ -1,0 +1,50 @@
+// Answers of the daemon as the JSON documents that `--json` prints. Field
+// names are a promise to scripts: they are only ever added. Pure.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "client/cpp/activation_array.hpp"
+#include "protocol/error.hpp"
+#include "protocol/lamina_generated.h"
+
+namespace lamina::cli {
+
+/// Keeps the order in which fields are written.
+using json = nlohmann::ordered_json;
+
+/// Text of a document; invalid UTF-8 is replaced.
+std::string print(const json& document);
+
+/// {position, id, text, role, turn}; and `bytes` in hexadecimal where the
+/// text is not valid UTF-8 and therefore shows U+FFFD.
+json to_json(const wire::TokenT& token);
+
+json to_json(const wire::ModelsT& models);
+
+/// Everything a generate or attach got to hear.
+struct turn_record {
+  wire::StartedT started;
+  std::vector<wire::TokenT> tokens;
+  std::string text;  // of the answer
+  wire::DoneT done;
+};
+json to_json(const turn_record& turn);
+
+/// One position's fields stand at the top, beside `context`, `took_us`; the
+/// first of them when there are several, and all in `positions`.
+json to_json(const wire::LensResultT& lens);
+
+json to_json(const activation_array& activations, const std::string& output);
+
+/// Without tokens, and with the ledger only where there is one, as in lists.
+json summary(const wire::ConversationT& conversation);
+json to_json(const wire::ConversationT& conversation);
+json to_json(const wire::ConversationsT& conversations);
+
+/// {"error": {code, message}}
+json to_json(const error& e);
+
+}  // namespace lamina::cli

@@ -1,0 +1,197 @@
+#include "client/cli/tables.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "client/cli/text.hpp"
+#include "protocol/site.hpp"
+
+namespace lamina::cli {
+namespace {
+
+using row = std::vector<std::string>;
+
+// Columns as wide as their widest cell, two spaces apart, the last as it is.
+std::string render_rows(const row& head, const std::vector<row>& rows,
+                        const style& look) {
+  std::vector<std::size_t> widths;
+  for (const auto& title : head)
+    widths.push_back(display_width(title));
+  for (const auto& cells : rows)
+    for (std::size_t i = 0; i < cells.size(); ++i)
+      widths[i] = std::max(widths[i], display_width(cells[i]));
+  const auto line = [&](const row& cells) {
+    std::string text;
+    for (std::size_t i = 0; i + 1 < cells.size(); ++i)
+      text += fit(cells[i], widths[i]) + "  ";
+    return text + cells.back();
+  };
+  std::string text = look.dim(line(head)) + "\n";
+  for (const auto& cells : rows)
+    text += line(cells) + "\n";
+  return text;
+}
+
+std::string grouped(std::uint64_t count) {
+  if (count >= 1'000'000'000) return fmt::format("{:.2f} B", count / 1e9);
+  if (count >= 1'000'000) return fmt::format("{:.2f} M", count / 1e6);
+  return std::to_string(count);
+}
+
+std::string render_ledger(const wire::ConversationT& conversation,
+                          const style& look) {
+  std::vector<row> rows;
+  for (const auto& entry : conversation.ledger)
+    rows.push_back(
+        {fmt::format("{}:{}", entry->position_begin, entry->position_end),
+         harmless(entry->chunk), entry->full ? "full" : "open",
+         harmless(entry->embed), harmless(entry->resid_post),
+         harmless(entry->final_norm), harmless(entry->lens)});
+  return "\n" + render_rows({"positions", "chunk", "", "embed", "resid_post",
+                             "final_norm", "lens"},
+                            rows, look);
+}
+
+// Consecutive tokens of one role and turn, decoded together: characters may
+// lie across tokens.
+std::string render_text(const wire::ConversationT& conversation,
+                        const style& look) {
+  std::string text;
+  std::string bytes;
+  const auto& tokens = conversation.tokens;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    bytes += text_of(tokens[i]->bytes);
+    const bool ends = i + 1 == tokens.size() ||
+                      tokens[i + 1]->role != tokens[i]->role ||
+                      tokens[i + 1]->turn != tokens[i]->turn;
+    if (!ends) continue;
+    const bool answer =
+        tokens[i]->role == static_cast<std::uint8_t>(role::assistant);
+    text += answer ? harmless(bytes) : look.dim(harmless(bytes));
+    bytes.clear();
+  }
+  return text.empty() ? text : "\n" + text + "\n";
+}
+
+void append_status(std::string& text, const nlohmann::ordered_json& value,
+                   std::size_t indent, const style& look) {
+  for (const auto& item : value.items()) {
+    text.append(indent, ' ');
+    text += value.is_array() ? "- " : look.dim(harmless(item.key()) + ":");
+    if (item.value().is_structured() && !item.value().empty()) {
+      text += "\n";
+      append_status(text, item.value(), indent + 2, look);
+      continue;
+    }
+    if (!value.is_array()) text += " ";
+    text += item.value().is_string()
+                ? harmless(item.value().get_ref<const std::string&>())
+                : item.value().dump();
+    text += "\n";
+  }
+}
+
+}  // namespace
+
+std::string utc_minute(std::int64_t unix_ms) {
+  using namespace std::chrono;
+  const sys_time<milliseconds> at{milliseconds(unix_ms)};
+  const auto day = floor<days>(at);
+  const year_month_day date{day};
+  const auto minutes_of_day = floor<minutes>(at - day).count();
+  return fmt::format(
+      "{:04}-{:02}-{:02} {:02}:{:02}", static_cast<int>(date.year()),
+      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+      minutes_of_day / 60, minutes_of_day % 60);
+}
+
+std::string render_models(const wire::ModelsT& models, const style& look) {
+  std::vector<row> rows;
+  for (const auto& model : models.models)
+    rows.push_back({harmless(model->name), harmless(model->architecture),
+                    grouped(model->parameters), std::to_string(model->layers),
+                    std::to_string(model->width),
+                    std::to_string(model->vocabulary),
+                    std::to_string(model->context_length),
+                    std::string(to_string(static_cast<dtype>(model->dtype))),
+                    harmless(model->health)});
+  return render_rows({"name", "family", "parameters", "layers", "width",
+                      "vocabulary", "context", "dtype", "health"},
+                     rows, look);
+}
+
+std::string render_conversations(const wire::ConversationsT& conversations,
+                                 const style& look, std::size_t columns) {
+  std::vector<const wire::ConversationT*> sorted;
+  for (const auto& conversation : conversations.conversations)
+    sorted.push_back(conversation.get());
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) {
+    return a->created_unix_ms < b->created_unix_ms;
+  });
+  // What is left of the line after the other columns of usual width.
+  const std::size_t preview_columns = columns > 90 ? columns - 70 : 20;
+  std::vector<row> rows;
+  for (const auto* conversation : sorted) {
+    const auto preview = visible(conversation->preview);
+    rows.push_back(
+        {harmless(conversation->id), utc_minute(conversation->created_unix_ms),
+         harmless(conversation->model), harmless(conversation->state),
+         std::to_string(conversation->turns),
+         std::to_string(conversation->positions),
+         conversation->pinned ? "pinned" : "",
+         display_width(preview) > preview_columns
+             ? fit(preview, preview_columns)
+             : preview});
+  }
+  return render_rows({"conversation", "created (UTC)", "model", "state",
+                      "turns", "tokens", "", "begins"},
+                     rows, look);
+}
+
+std::string render_conversation(const wire::ConversationT& conversation,
+                                const style& look) {
+  std::string text = fmt::format(
+      "{}  {}  {}, {} turns, {} tokens{}\n", look.bold(conversation.id),
+      harmless(conversation.model), harmless(conversation.state),
+      conversation.turns, conversation.positions,
+      conversation.pinned ? ", pinned" : "");
+  text += look.dim(fmt::format("created {} UTC, read {} UTC, owner {}\n",
+                               utc_minute(conversation.created_unix_ms),
+                               utc_minute(conversation.accessed_unix_ms),
+                               conversation.owner_uid));
+  if (!conversation.parent.empty())
+    text += look.dim(fmt::format("fork of {} at position {}\n",
+                                 harmless(conversation.parent),
+                                 conversation.forked_at));
+  text += render_text(conversation, look);
+  if (!conversation.ledger.empty()) text += render_ledger(conversation, look);
+  return text;
+}
+
+std::string render_status(const nlohmann::ordered_json& status,
+                          const style& look) {
+  std::string text;
+  append_status(text, status, 0, look);
+  return text;
+}
+
+std::string render_done(const wire::DoneT& done, const style& look) {
+  std::string line = fmt::format(
+      "{}  {} tokens read ({} reused), {} written, {:.1f} tokens/s, first "
+      "after {:.0f} ms, ended by {}",
+      harmless(done.conversation), done.prompt_tokens, done.reused_tokens,
+      done.new_tokens, done.tokens_per_second, done.first_token_ms,
+      harmless(done.finish));
+  if (done.durable) line += ", durable";
+  if (!done.not_durable_because.empty())
+    line += ", not durable: " + harmless(done.not_durable_because);
+  if (done.dropped_positions > 0)
+    line += fmt::format(", {} positions without raw activations",
+                        done.dropped_positions);
+  return look.dim(line) + "\n";
+}
+
+}  // namespace lamina::cli

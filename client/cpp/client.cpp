@@ -1,0 +1,205 @@
+#include "client/cpp/client.hpp"
+
+#include <utility>
+
+#include "client/cpp/connection.hpp"
+#include "protocol/message.hpp"
+
+namespace lamina {
+namespace {
+
+result<void> unexpected(const received_frame& frame, std::string_view wanted) {
+  return fail(error_code::malformed_frame,
+              "the daemon answered with " +
+                  std::string(name_of(frame.body.type)) + " where " +
+                  std::string(wanted) + " was expected");
+}
+
+// The one message of an answer that must be a Native.
+template <class Native, class Request>
+result<Native> ask(connection& link, Request request,
+                   std::uint32_t ms_max = 0) {
+  Native answer;
+  BOOST_OUTCOME_TRYV(link.exchange(
+      make_body(std::move(request)),
+      [&](const received_frame& frame) -> result<void> {
+        constexpr auto type = wire::BodyUnionTraits<Native>::enum_value;
+        if (frame.body.type != type ||
+            frame.header.kind != frame_kind::terminal)
+          return unexpected(frame, name_of(type));
+        answer = *static_cast<const Native*>(frame.body.value);
+        return success();
+      },
+      ms_max));
+  return answer;
+}
+
+void append(wire::LensResultT& whole, const wire::LensResultT& part) {
+  const bool first = whole.conversation.empty();
+  whole.conversation = part.conversation;
+  for (const auto& position : part.positions)
+    whole.positions.push_back(std::make_unique<wire::LensPositionT>(*position));
+  if (first)
+    for (const auto& token : part.context)
+      whole.context.push_back(std::make_unique<wire::TokenT>(*token));
+  whole.took_us = part.took_us;
+  whole.last = part.last;
+}
+
+}  // namespace
+
+client::client(std::unique_ptr<connection> link, wire::WelcomeT welcome)
+    : link_(std::move(link)), welcome_(std::move(welcome)) {}
+client::client(client&&) noexcept = default;
+client& client::operator=(client&&) noexcept = default;
+client::~client() = default;
+
+result<client> client::connect(const endpoint& address,
+                               const connect_options& options) {
+  BOOST_OUTCOME_TRY(link, connection::open(address));
+  return greet(std::move(link), options);
+}
+
+result<client> client::adopt(int socket, const connect_options& options) {
+  BOOST_OUTCOME_TRY(link, connection::adopt(socket));
+  return greet(std::move(link), options);
+}
+
+result<client> client::greet(std::unique_ptr<connection> link,
+                             const connect_options& options) {
+  wire::HelloT hello;
+  hello.client = options.name;
+  hello.token = options.token;
+  BOOST_OUTCOME_TRY(welcome, ask<wire::WelcomeT>(*link, std::move(hello),
+                                                 options.handshake_ms_max));
+  if (welcome.version != protocol_version)
+    return fail(
+        error_code::unsupported_version,
+        "the daemon chose protocol version " + std::to_string(welcome.version) +
+            ": this client speaks version " + std::to_string(protocol_version));
+  return client(std::move(link), std::move(welcome));
+}
+
+result<void> client::ping(std::uint64_t payload) {
+  wire::PingT request;
+  request.payload = payload;
+  BOOST_OUTCOME_TRY(pong, ask<wire::PongT>(*link_, std::move(request)));
+  if (pong.payload != payload)
+    return fail(error_code::unavailable,
+                "the daemon answered a ping with another number");
+  return success();
+}
+
+result<wire::ModelsT> client::models() {
+  return ask<wire::ModelsT>(*link_, wire::ListModelsT{});
+}
+
+result<wire::DoneT> client::follow(wire::BodyUnion request,
+                                   const generation_handlers& handlers) {
+  wire::DoneT answer;
+  BOOST_OUTCOME_TRYV(link_->exchange(
+      request, [&](const received_frame& frame) -> result<void> {
+        const bool last = frame.header.kind == frame_kind::terminal;
+        if (const auto* done = frame.body.AsDone(); done && last)
+          answer = *done;
+        else if (const auto* started = frame.body.AsStarted();
+                 started && !last) {
+          if (handlers.on_started) handlers.on_started(*started);
+        } else if (const auto* tokens = frame.body.AsTokens();
+                   tokens && !last) {
+          if (handlers.on_tokens) handlers.on_tokens(*tokens);
+        } else {
+          return unexpected(frame, last ? "Done" : "Started or Tokens");
+        }
+        return success();
+      }));
+  return answer;
+}
+
+result<wire::DoneT> client::generate(const wire::GenerateT& request,
+                                     const generation_handlers& handlers) {
+  return follow(make_body(wire::GenerateT(request)), handlers);
+}
+
+result<wire::DoneT> client::attach(const wire::AttachT& request,
+                                   const generation_handlers& handlers) {
+  return follow(make_body(wire::AttachT(request)), handlers);
+}
+
+result<wire::LensResultT> client::lens(const wire::GetLensT& request) {
+  wire::LensResultT whole;
+  BOOST_OUTCOME_TRYV(
+      link_->exchange(make_body(wire::GetLensT(request)),
+                      [&](const received_frame& frame) -> result<void> {
+                        const auto* part = frame.body.AsLensResult();
+                        if (!part) return unexpected(frame, "LensResult");
+                        append(whole, *part);
+                        return success();
+                      }));
+  return whole;
+}
+
+result<void> client::activations(const wire::GetActivationsT& request,
+                                 const activations_handler& on_part) {
+  return link_->exchange(make_body(wire::GetActivationsT(request)),
+                         [&](const received_frame& frame) -> result<void> {
+                           const auto* part = frame.body.AsActivations();
+                           if (!part) return unexpected(frame, "Activations");
+                           return on_part(*part, frame.payload);
+                         });
+}
+
+result<activation_array> client::activations(
+    const wire::GetActivationsT& request) {
+  activation_assembler assembler;
+  BOOST_OUTCOME_TRYV(activations(
+      request,
+      [&](const wire::ActivationsT& part, std::span<const std::byte> payload) {
+        return assembler.add(part, payload);
+      }));
+  return assembler.finish();
+}
+
+result<wire::ConversationsT> client::conversations(
+    const wire::ListConversationsT& request) {
+  return ask<wire::ConversationsT>(*link_, wire::ListConversationsT(request));
+}
+
+result<wire::ConversationT> client::show(
+    const wire::ShowConversationT& request) {
+  return ask<wire::ConversationT>(*link_, wire::ShowConversationT(request));
+}
+
+result<void> client::remove(const std::string& conversation) {
+  wire::DeleteConversationT request;
+  request.conversation = conversation;
+  BOOST_OUTCOME_TRYV(ask<wire::AcknowledgedT>(*link_, std::move(request)));
+  return success();
+}
+
+result<wire::ConversationT> client::pin(const std::string& conversation,
+                                        bool pinned) {
+  wire::PinConversationT request;
+  request.conversation = conversation;
+  request.pinned = pinned;
+  return ask<wire::ConversationT>(*link_, std::move(request));
+}
+
+result<wire::ConversationT> client::fork(const std::string& conversation,
+                                         std::uint32_t position) {
+  wire::ForkConversationT request;
+  request.conversation = conversation;
+  request.position = position;
+  return ask<wire::ConversationT>(*link_, std::move(request));
+}
+
+result<std::string> client::status() {
+  BOOST_OUTCOME_TRY(status, ask<wire::StatusT>(*link_, wire::GetStatusT{}));
+  return std::move(status.json);
+}
+
+void client::cancel_running() noexcept {
+  link_->cancel_running();
+}
+
+}  // namespace lamina

@@ -1,0 +1,250 @@
+#include "client/cpp/connection.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+// Boost 1.74's awaitable.hpp uses std::exchange without including it.
+#include <utility>
+
+#include <boost/asio.hpp>
+#include <chrono>
+
+#include "protocol/limits.hpp"
+
+namespace lamina {
+namespace {
+
+namespace asio = boost::asio;
+using asio_error = boost::system::error_code;
+using stream_socket = asio::generic::stream_protocol::socket;
+
+result<void> connect_unix(stream_socket& socket, const endpoint& address) {
+  asio_error problem;
+  socket.connect(asio::local::stream_protocol::endpoint(address.path), problem);
+  if (problem)
+    return fail(error_code::unavailable, "no daemon answers at " +
+                                             to_string(address) + " (" +
+                                             problem.message() + ")");
+  return success();
+}
+
+result<void> connect_tcp(asio::io_context& io, stream_socket& socket,
+                         const endpoint& address) {
+  asio_error problem;
+  asio::ip::tcp::resolver resolver(io);
+  const auto found =
+      resolver.resolve(address.host, std::to_string(address.port), problem);
+  if (problem)
+    return fail(error_code::invalid_argument, "cannot find the host of " +
+                                                  to_string(address) + " (" +
+                                                  problem.message() + ")");
+  problem = asio::error::host_not_found;
+  for (const auto& candidate : found) {
+    socket.close(problem);
+    socket.connect(candidate.endpoint(), problem);
+    if (problem) continue;
+    socket.set_option(asio::ip::tcp::no_delay(true), problem);
+    return success();
+  }
+  return fail(error_code::unavailable, "no daemon answers at " +
+                                           to_string(address) + " (" +
+                                           problem.message() + ")");
+}
+
+}  // namespace
+
+struct connection::sockets {
+  asio::io_context io{1};
+  stream_socket socket{io};
+  asio::posix::stream_descriptor cancels{io};
+  asio::steady_timer deadline{io};
+  int cancel_fd = -1;  // owned by `cancels`; kept for signal handlers
+
+  // The eventfd, once the socket is connected.
+  result<void> prepare() {
+    cancel_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (cancel_fd < 0)
+      return fail(error_code::io_error,
+                  "cannot make an eventfd for cancelling");
+    cancels.assign(cancel_fd);
+    return success();
+  }
+};
+
+connection::connection(std::unique_ptr<sockets> opened)
+    : sockets_(std::move(opened)) {
+  watch_cancel();
+}
+
+connection::~connection() = default;
+
+result<std::unique_ptr<connection>> connection::open(const endpoint& address) {
+  auto opened = std::make_unique<sockets>();
+  if (address.kind == endpoint::transport::unix_socket) {
+    BOOST_OUTCOME_TRYV(connect_unix(opened->socket, address));
+  } else {
+    BOOST_OUTCOME_TRYV(connect_tcp(opened->io, opened->socket, address));
+  }
+  BOOST_OUTCOME_TRYV(opened->prepare());
+  return std::unique_ptr<connection>(new connection(std::move(opened)));
+}
+
+result<std::unique_ptr<connection>> connection::adopt(int socket) {
+  auto opened = std::make_unique<sockets>();
+  asio_error problem;
+  // The generic protocol only matters to sockets that Asio itself opens.
+  opened->socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), socket,
+                        problem);
+  if (problem) {
+    ::close(socket);
+    return fail(error_code::invalid_argument,
+                "cannot take over the socket (" + problem.message() + ")");
+  }
+  BOOST_OUTCOME_TRYV(opened->prepare());
+  return std::unique_ptr<connection>(new connection(std::move(opened)));
+}
+
+void connection::cancel_running() noexcept {
+  const std::uint64_t one = 1;
+  // Fails only when 2^64 cancels are pending.
+  [[maybe_unused]] const auto written =
+      ::write(sockets_->cancel_fd, &one, sizeof one);
+}
+
+void connection::watch_cancel() {
+  auto& cancels = sockets_->cancels;
+  cancels.async_wait(
+      asio::posix::descriptor_base::wait_read, [this](asio_error problem) {
+        if (problem) return;
+        std::uint64_t count = 0;
+        if (::read(sockets_->cancel_fd, &count, sizeof count) > 0 &&
+            running_ != 0)
+          send_cancel(running_);
+        watch_cancel();
+      });
+}
+
+void connection::send_cancel(std::uint32_t request) {
+  if (std::exchange(cancel_sent_, true)) return;
+  wire::CancelT cancel;
+  cancel.request = request;
+  auto frame = try_encode_frame(frame_kind::request, ++last_request_,
+                                make_body(std::move(cancel)));
+  // A failed write shows as a lost connection in the read that follows.
+  if (frame) (void)write(frame.value());
+}
+
+void connection::watch_deadline(std::uint32_t request, std::uint32_t ms_max) {
+  auto& deadline = sockets_->deadline;
+  deadline_passed_ = false;
+  if (ms_max == 0) return;
+  deadline.expires_after(std::chrono::milliseconds(ms_max));
+  deadline.async_wait([this, request](asio_error problem) {
+    // The timer may have fired just before its request ended.
+    if (problem || running_ != request) return;
+    deadline_passed_ = true;
+    asio_error ignored;  // closing is what ends the read; it cannot fail us
+    sockets_->socket.close(ignored);
+  });
+}
+
+error connection::lost(std::string sentence) {
+  lost_because_ = sentence;
+  asio_error ignored;  // the connection is given up either way
+  sockets_->socket.close(ignored);
+  return error{error_code::unavailable, std::move(sentence)};
+}
+
+result<void> connection::write(const std::vector<std::byte>& frame) {
+  asio_error problem;
+  asio::write(sockets_->socket, asio::buffer(frame), problem);
+  if (problem)
+    return lost("the connection to the daemon broke while writing (" +
+                problem.message() + ")");
+  return success();
+}
+
+result<void> connection::read(std::byte* into, std::size_t size) {
+  asio_error problem;
+  bool finished = false;
+  asio::async_read(sockets_->socket, asio::buffer(into, size),
+                   [&](asio_error outcome, std::size_t) {
+                     problem = outcome;
+                     finished = true;
+                   });
+  sockets_->io.restart();
+  while (!finished)
+    sockets_->io.run_one();
+  if (deadline_passed_) return lost("the daemon did not answer in time");
+  if (problem == asio::error::eof)
+    return lost("the daemon closed the connection");
+  if (problem)
+    return lost("the connection to the daemon broke (" + problem.message() +
+                ")");
+  return success();
+}
+
+result<received_frame> connection::read_frame() {
+  std::byte head[frame_header_bytes];
+  BOOST_OUTCOME_TRYV(read(head, sizeof head));
+  BOOST_OUTCOME_TRY(header, decode_header(head));
+  std::vector<std::byte> body(header.body_bytes());
+  BOOST_OUTCOME_TRYV(read(body.data(), body.size()));
+  BOOST_OUTCOME_TRYV(check_body(header, body));
+  BOOST_OUTCOME_TRY(
+      message, decode_response(std::span(body).first(header.control_bytes)));
+  body.erase(body.begin(), body.begin() + header.control_bytes);
+  return received_frame{header, std::move(message), std::move(body)};
+}
+
+result<void> connection::read_answer(std::uint32_t request,
+                                     const part_handler& on_part) {
+  result<void> outcome = success();
+  for (;;) {
+    auto frame = read_frame();
+    if (!frame && !lost_because_.empty()) return frame.error();
+    // Bytes that are no frame: what follows could not be told apart.
+    if (!frame)
+      return lost("the daemon's answer cannot be read (" +
+                  to_string(frame.error()) + ")");
+    const auto& [header, body, payload] = frame.value();
+    const auto* refusal = body.AsError();
+    if (header.request == 0 && refusal != nullptr) {
+      lost("the daemon refused the connection (" + refusal->message + ")");
+      return error_of(*refusal);
+    }
+    if (header.request != request || header.kind == frame_kind::request)
+      return lost("the daemon answered request " +
+                  std::to_string(header.request) + ", which is not running");
+    if (refusal != nullptr) return outcome ? error_of(*refusal) : outcome;
+    if (outcome) {
+      outcome = on_part(frame.value());
+      if (!outcome && header.kind != frame_kind::terminal) send_cancel(request);
+    }
+    if (header.kind == frame_kind::terminal) return outcome;
+  }
+}
+
+result<void> connection::exchange(const wire::BodyUnion& request,
+                                  const part_handler& on_part,
+                                  std::uint32_t ms_max) {
+  if (!lost_because_.empty())
+    return fail(error_code::unavailable,
+                "the connection is gone: " + lost_because_);
+  const std::uint32_t id = ++last_request_;
+  BOOST_OUTCOME_TRY(frame, try_encode_frame(frame_kind::request, id, request));
+  // A cancel that came before this request meant an earlier one.
+  std::uint64_t stale = 0;
+  [[maybe_unused]] const auto drained =
+      ::read(sockets_->cancel_fd, &stale, sizeof stale);
+  BOOST_OUTCOME_TRYV(write(frame));
+  running_ = id;
+  cancel_sent_ = false;
+  watch_deadline(id, ms_max);
+  auto outcome = read_answer(id, on_part);
+  sockets_->deadline.cancel();
+  running_ = 0;
+  return outcome;
+}
+
+}  // namespace lamina

@@ -1,0 +1,73 @@
+// A client's end of one connection: writes a request's frame, reads the
+// answer's frames, passes a cancel on while it waits. Owned by `client`, used
+// by one thread; only cancel_running() may be called from elsewhere.
+//
+// Reads wait in Asio for three things at once: the socket, an eventfd that
+// cancel_running() writes to, and a deadline during the handshake.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "protocol/endpoint.hpp"
+#include "protocol/error.hpp"
+#include "protocol/frame.hpp"
+
+namespace lamina {
+
+/// A response, taken apart.
+struct received_frame {
+  frame_header header;
+  wire::BodyUnion body;
+  std::vector<std::byte> payload;
+};
+
+class connection {
+ public:
+  /// unavailable: nobody answers there; invalid_argument: no such host.
+  static result<std::unique_ptr<connection>> open(const endpoint& address);
+
+  /// Takes over a connected stream socket; closes it also on failure.
+  static result<std::unique_ptr<connection>> adopt(int socket);
+
+  ~connection();
+
+  /// Called for every response but a terminal Error. An error it returns
+  /// cancels the request; it is then not called again.
+  using part_handler = std::function<result<void>(const received_frame&)>;
+
+  /// Sends a request and reads until its terminal response: success after
+  /// on_part saw the last one, else the Error of the daemon, the error of
+  /// on_part, or unavailable when the connection is lost. `ms_max` 0: waits as
+  /// long as it takes.
+  result<void> exchange(const wire::BodyUnion& request,
+                        const part_handler& on_part, std::uint32_t ms_max = 0);
+
+  void cancel_running() noexcept;
+
+ private:
+  struct sockets;
+  explicit connection(std::unique_ptr<sockets> opened);
+
+  result<void> write(const std::vector<std::byte>& frame);
+  result<void> read(std::byte* into, std::size_t size);
+  result<received_frame> read_frame();
+  result<void> read_answer(std::uint32_t request, const part_handler& on_part);
+  void send_cancel(std::uint32_t request);
+  void watch_cancel();
+  void watch_deadline(std::uint32_t request, std::uint32_t ms_max);
+  error lost(std::string sentence);
+
+  std::unique_ptr<sockets> sockets_;
+  std::uint32_t last_request_ = 0;
+  std::uint32_t running_ = 0;  // request that a cancel means; 0: none
+  bool cancel_sent_ = false;
+  bool deadline_passed_ = false;
+  std::string lost_because_;  // empty while the connection is good
+};
+
+}  // namespace lamina

@@ -1,0 +1,56 @@
+# Everything comes from Debian's packages; third-party headers are SYSTEM, so
+# that our warnings are about our code.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(OpenSSL REQUIRED)
+find_package(Boost 1.74 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_program(FLATC flatc REQUIRED)
+
+# Debian's TorchConfig.cmake pulls CUDA and Caffe2 checks that a bare machine
+# does not need, so the three libraries are named here.
+find_library(TORCH_LIBRARY torch REQUIRED)
+find_library(TORCH_CPU_LIBRARY torch_cpu REQUIRED)
+find_library(C10_LIBRARY c10 REQUIRED)
+find_path(TORCH_INCLUDE_DIR torch/csrc/api/include/torch/torch.h REQUIRED)
+add_library(lamina_torch INTERFACE)
+target_include_directories(lamina_torch SYSTEM INTERFACE
+  ${TORCH_INCLUDE_DIR} ${TORCH_INCLUDE_DIR}/torch/csrc/api/include)
+target_link_libraries(lamina_torch INTERFACE
+  ${TORCH_LIBRARY} ${TORCH_CPU_LIBRARY} ${C10_LIBRARY})
+add_library(lamina::torch ALIAS lamina_torch)
+
+# CAF ships no CMake files in Debian. LAMINA_CAF_ROOT names a sanitised build.
+if(LAMINA_CAF_ROOT)
+  find_library(CAF_CORE_LIBRARY caf_core REQUIRED NO_DEFAULT_PATH
+               PATHS ${LAMINA_CAF_ROOT}/lib)
+  find_path(CAF_INCLUDE_DIR caf/actor.hpp REQUIRED NO_DEFAULT_PATH
+            PATHS ${LAMINA_CAF_ROOT}/include)
+else()
+  find_library(CAF_CORE_LIBRARY caf_core REQUIRED)
+  find_path(CAF_INCLUDE_DIR caf/actor.hpp REQUIRED)
+endif()
+add_library(lamina_caf INTERFACE)
+if(LAMINA_CAF_ROOT)
+  target_include_directories(lamina_caf SYSTEM INTERFACE ${CAF_INCLUDE_DIR})
+endif()
+target_link_libraries(lamina_caf INTERFACE ${CAF_CORE_LIBRARY}
+                                           Threads::Threads)
+add_library(lamina::caf ALIAS lamina_caf)
+
+# name: target, package for pkg-config
+function(lamina_pkg name package)
+  pkg_check_modules(${name} REQUIRED IMPORTED_TARGET GLOBAL ${package})
+  add_library(lamina::${name} ALIAS PkgConfig::${name})
+endfunction()
+lamina_pkg(lmdb lmdb)
+lamina_pkg(zstd libzstd)
+lamina_pkg(xxhash libxxhash)
+lamina_pkg(pcre2 libpcre2-8)
+lamina_pkg(hwy libhwy)
+lamina_pkg(systemd libsystemd)

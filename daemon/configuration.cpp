@@ -1,0 +1,237 @@
+#include "daemon/configuration.hpp"
+
+#include <yaml-cpp/yaml.h>
+
+#include <cstdlib>
+#include <functional>
+#include <map>
+
+namespace lamina {
+namespace {
+
+/// Reads one mapping: every key has a reader, every other key is an error.
+class section {
+public:
+  section(std::string file, std::string where, const YAML::Node& node)
+      : file_(std::move(file)), where_(std::move(where)), node_(node) {}
+
+  using reader = std::function<result<void>(const YAML::Node&)>;
+
+  result<void> read(const std::map<std::string, reader>& keys) const {
+    if (!node_.IsMap()) return refuse(node_, where_ + " must be a mapping");
+    for (const auto& entry : node_) {
+      auto key = entry.first.as<std::string>();
+      auto known = keys.find(key);
+      if (known == keys.end())
+        return refuse(entry.first, "unknown key '" + key + "' in " + where_ +
+                                       "; known: " + list(keys));
+      BOOST_OUTCOME_TRYV(known->second(entry.second));
+    }
+    return success();
+  }
+
+  /// A reader of one value of type T.
+  template <class T>
+  reader value(T& target, const char* expected,
+               std::function<bool(const T&)> possible = nullptr) const {
+    return [this, &target, expected, possible](const YAML::Node& n)
+               -> result<void> {
+      try {
+        auto read = n.as<T>();
+        if (possible && !possible(read))
+          return refuse(n, "'" + n.Scalar() + "' is not possible: expected " +
+                               expected);
+        target = read;
+        return success();
+      } catch (const YAML::Exception&) {
+        return refuse(n, "'" + (n.IsScalar() ? n.Scalar() : "...") +
+                             "' is not " + expected);
+      }
+    };
+  }
+
+  reader megabytes(std::uint64_t& bytes) const {
+    return [this, &bytes](const YAML::Node& n) -> result<void> {
+      std::uint64_t number = 0;
+      auto read_number = value<std::uint64_t>(
+          number, "a number of megabytes from 1 to 16777216",
+          [](const std::uint64_t& v) { return v >= 1 && v <= 1u << 24; });
+      BOOST_OUTCOME_TRYV(read_number(n));
+      bytes = number << 20;
+      return success();
+    };
+  }
+
+  reader nested(const std::string& name,
+                std::function<result<void>(const section&)> then) const {
+    return [this, name, then](const YAML::Node& n) {
+      return then(section(file_, name, n));
+    };
+  }
+
+  reader each(std::function<result<void>(const section&)> then) const {
+    return [this, then](const YAML::Node& n) -> result<void> {
+      if (!n.IsSequence()) return refuse(n, "expected a list");
+      for (const auto& item : n) {
+        BOOST_OUTCOME_TRYV(then(section(file_, "an entry", item)));
+      }
+      return success();
+    };
+  }
+
+  result<void> refuse(const YAML::Node& at, const std::string& what) const {
+    return fail(error_code::invalid_argument,
+                file_ + ":" + std::to_string(at.Mark().line + 1) + ": " + what);
+  }
+
+  const YAML::Node& node() const { return node_; }
+
+private:
+  static std::string list(const std::map<std::string, reader>& keys) {
+    std::string text;
+    for (const auto& [key, unused] : keys)
+      text += (text.empty() ? "" : ", ") + key;
+    return text;
+  }
+
+  std::string file_;
+  std::string where_;
+  YAML::Node node_;
+};
+
+result<void> read_model(const section& entry,
+                        std::vector<configured_model>& models) {
+  configured_model m;
+  std::string path;
+  std::string type;
+  BOOST_OUTCOME_TRYV(entry.read({
+      {"name", entry.value<std::string>(m.name, "a name")},
+      {"path", entry.value<std::string>(path, "a directory")},
+      {"dtype", entry.value<std::string>(
+                    type, "float32, bfloat16 or float16",
+                    [](const std::string& t) {
+                      return dtype_from_string(t).has_value();
+                    })},
+  }));
+  if (m.name.empty() || path.empty())
+    return entry.refuse(entry.node(), "a model needs a name and a path");
+  m.directory = path;
+  if (!type.empty()) m.compute = dtype_from_string(type);
+  models.push_back(std::move(m));
+  return success();
+}
+
+result<void> read_cache(const section& cache, configuration& c) {
+  return cache.read({
+      {"memory", cache.nested("cache.memory",
+                              [&](const section& s) {
+                                return s.read({{"max_size_mb",
+                                                s.megabytes(
+                                                    c.memory_bytes_max)}});
+                              })},
+      {"disk",
+       cache.nested("cache.disk",
+                    [&](const section& s) -> result<void> {
+                      std::string directory;
+                      BOOST_OUTCOME_TRYV(s.read(
+                          {{"directory", s.value<std::string>(
+                                             directory, "a directory")}}));
+                      if (!directory.empty()) c.disk_directory = directory;
+                      return success();
+                    })},
+      {"prefetch",
+       cache.nested("cache.prefetch",
+                    [&](const section& s) {
+                      return s.read(
+                          {{"enabled", s.value<bool>(c.prefetch_enabled,
+                                                     "true or false")},
+                           {"range",
+                            s.value<std::uint32_t>(
+                                c.prefetch_range, "0 to 1024 positions",
+                                [](const std::uint32_t& v) {
+                                  return v <= 1024;
+                                })}});
+                    })},
+  });
+}
+
+result<void> read_all(const section& top, configuration& c) {
+  std::string state;
+  BOOST_OUTCOME_TRYV(top.read({
+      {"listen", top.value<std::string>(c.listen, "an address, unix:PATH")},
+      {"state_dir", top.value<std::string>(state, "a directory")},
+      {"models", top.each([&](const section& entry) {
+         return read_model(entry, c.models);
+       })},
+      {"cache", top.nested("cache",
+                           [&](const section& s) { return read_cache(s, c); })},
+      {"kv_cache_mb", top.megabytes(c.kv_bytes_max)},
+      {"lens_backlog_mb", top.megabytes(c.lens_backlog_bytes_max)},
+      {"in_flight_mb", top.megabytes(c.in_flight_bytes_max)},
+      {"abandon_after_ms",
+       top.value<std::uint32_t>(c.abandon_after_ms, "milliseconds")},
+      {"drain_ms", top.value<std::uint32_t>(c.drain_ms, "milliseconds")},
+      {"threads", top.value<int>(c.threads, "0 to 1024",
+                                 [](const int& v) {
+                                   return v >= 0 && v <= 1024;
+                                 })},
+      {"log_level",
+       top.value<std::string>(
+           c.log_level, "trace, debug, info, warn or error",
+           [](const std::string& v) {
+             return v == "trace" || v == "debug" || v == "info" ||
+                    v == "warn" || v == "error";
+           })},
+  }));
+  if (!state.empty()) c.state_directory = state;
+  return success();
+}
+
+}  // namespace
+
+result<configuration> read_configuration(const std::filesystem::path& file) {
+  try {
+    auto root = YAML::LoadFile(file.string());
+    configuration c;
+    if (root.IsNull()) return c;
+    BOOST_OUTCOME_TRYV(
+        read_all(section(file.string(), "the configuration", root), c));
+    return c;
+  } catch (const YAML::BadFile&) {
+    return fail(error_code::not_found, "cannot read " + file.string());
+  } catch (const YAML::Exception& e) {
+    return fail(error_code::invalid_argument,
+                file.string() + ":" + std::to_string(e.mark.line + 1) + ": " +
+                    e.msg);
+  }
+}
+
+result<configured_model> parse_model_argument(const std::string& text) {
+  auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+    return fail(error_code::invalid_argument,
+                "--model '" + text + "': expected NAME=DIRECTORY");
+  return configured_model{text.substr(0, equals), text.substr(equals + 1), {}};
+}
+
+result<std::filesystem::path> default_state_directory() {
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state && *state)
+    return std::filesystem::path(state) / "lamina";
+  if (const char* home = std::getenv("HOME"); home && *home)
+    return std::filesystem::path(home) / ".local/state/lamina";
+  return fail(error_code::invalid_argument,
+              "neither XDG_STATE_HOME nor HOME is set: give --state-dir");
+}
+
+result<std::filesystem::path> demo_model_directory() {
+  for (const char* candidate :
+       {LAMINA_SOURCE_MODELS "/demo", LAMINA_INSTALLED_MODELS "/demo"})
+    if (std::filesystem::exists(std::filesystem::path(candidate) /
+                                "config.json"))
+      return std::filesystem::path(candidate);
+  return fail(error_code::not_found,
+              "the demo model is neither in " LAMINA_SOURCE_MODELS
+              " nor in " LAMINA_INSTALLED_MODELS);
+}
+
+}  // namespace lamina

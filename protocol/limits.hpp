@@ -1,0 +1,54 @@
+// Every limit that a peer can meet, with its reason. Checked before memory is
+// taken for what the peer announced.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace lamina::limits {
+
+/// A control message. A 1 MB prompt fits; nothing we send is near it.
+inline constexpr std::uint32_t control_bytes_max = 4u << 20;
+
+/// A frame's payload. One position of 80 layers x 8192 in float32 is 2.6 MB;
+/// bulk activations are cut into frames below this.
+inline constexpr std::uint32_t payload_bytes_max = 16u << 20;
+
+/// Payload the daemon puts into one frame of a stream, so that clicks pass.
+inline constexpr std::uint32_t stream_payload_bytes = 1u << 20;
+
+/// Requests in flight on one connection.
+inline constexpr std::uint32_t requests_per_connection_max = 64;
+
+/// Frames read from a connection that its session has not taken up yet.
+inline constexpr std::uint32_t inbound_frames_max = 32;
+
+/// Connections at once.
+inline constexpr std::uint32_t connections_max = 256;
+
+/// A peer must finish its hello within this.
+inline constexpr std::uint32_t handshake_ms_max = 5'000;
+
+/// Tokens of nesting and tables that the FlatBuffers verifier accepts.
+inline constexpr std::uint32_t message_depth_max = 16;
+inline constexpr std::uint32_t message_tables_max = 300'000;
+
+/// What a control message may take once unpacked: FlatBuffers can refer to one
+/// string a million times. A full message of tokens unpacks to four times its
+/// size; this is four times that.
+inline constexpr std::uint32_t unpacked_bytes_max = 64u << 20;
+
+/// The sentence of an Error; longer ones are cut.
+inline constexpr std::uint32_t error_bytes_max = 2'048;
+
+/// Positions in one GetActivations: rows of a whole long conversation.
+inline constexpr std::uint32_t positions_max = 1u << 20;
+
+/// Positions in one GetLens.
+inline constexpr std::uint32_t lens_positions_max = 4'096;
+
+/// Stop strings of one request, and bytes of each.
+inline constexpr std::uint32_t stop_strings_max = 16;
+inline constexpr std::uint32_t stop_bytes_max = 256;
+
+}  // namespace lamina::limits

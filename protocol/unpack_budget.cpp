@@ -1,0 +1,160 @@
+#include "protocol/unpack_budget.hpp"
+
+#include <cstddef>
+#include <string>
+
+#include "protocol/limits.hpp"
+
+namespace lamina {
+namespace {
+
+// Scalars and single strings of one table cannot outgrow the message, since
+// the verifier bounds each by it and tables are counted here; what multiplies
+// are vectors of tables and of strings.
+class budget {
+ public:
+  bool exhausted() const { return used_ > limits::unpacked_bytes_max; }
+
+  void add(std::size_t bytes) { used_ += bytes; }
+  void add(const flatbuffers::String* text) {
+    used_ += text ? text->size() : 0;
+  }
+  template <class Scalar>
+  void add_scalars(const flatbuffers::Vector<Scalar>* values) {
+    used_ += values ? values->size() * sizeof(Scalar) : 0;
+  }
+  void add_texts(
+      const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>*
+          texts) {
+    if (!texts) return;
+    for (const auto* text : *texts) {
+      if (exhausted()) return;
+      add(sizeof(std::string));
+      add(text);
+    }
+  }
+  template <class Table>
+  void add_tables(
+      const flatbuffers::Vector<flatbuffers::Offset<Table>>* tables) {
+    if (!tables) return;
+    for (const auto* table : *tables) {
+      if (exhausted()) return;
+      add(sizeof(void*));
+      add(table);
+    }
+  }
+
+  void add(const wire::Token* token);
+  void add(const wire::ModelInfo* model);
+  void add(const wire::LensLayer* layer);
+  void add(const wire::LensPosition* position);
+  void add(const wire::ActivationSlot* slot);
+  void add(const wire::LedgerEntry* entry);
+  void add(const wire::Conversation* conversation);
+
+ private:
+  std::size_t used_ = 0;
+};
+
+void budget::add(const wire::Token* token) {
+  if (!token) return;
+  add(sizeof(wire::TokenT));
+  add_scalars(token->bytes());
+}
+
+void budget::add(const wire::ModelInfo* model) {
+  if (!model) return;
+  add(sizeof(wire::ModelInfoT));
+  add(model->name());
+  add(model->architecture());
+  add(model->fingerprint());
+  add(model->matmul_path());
+  add(model->health());
+}
+
+void budget::add(const wire::LensLayer* layer) {
+  if (!layer) return;
+  add(sizeof(wire::LensLayerT));
+  add_scalars(layer->ids());
+  add_texts(layer->texts());
+  add_scalars(layer->log_probabilities());
+}
+
+void budget::add(const wire::LensPosition* position) {
+  if (!position) return;
+  add(sizeof(wire::LensPositionT));
+  add(position->token());
+  add(position->source());
+  add_tables(position->layers());
+}
+
+void budget::add(const wire::ActivationSlot* slot) {
+  if (slot) add(sizeof(wire::ActivationSlotT));
+}
+
+void budget::add(const wire::LedgerEntry* entry) {
+  if (!entry) return;
+  add(sizeof(wire::LedgerEntryT));
+  add(entry->chunk());
+  add(entry->embed());
+  add(entry->resid_post());
+  add(entry->final_norm());
+  add(entry->lens());
+}
+
+void budget::add(const wire::Conversation* conversation) {
+  if (!conversation) return;
+  add(sizeof(wire::ConversationT));
+  add(conversation->id());
+  add(conversation->model());
+  add(conversation->state());
+  add(conversation->parent());
+  add(conversation->root());
+  add(conversation->preview());
+  add_tables(conversation->tokens());
+  add_tables(conversation->ledger());
+}
+
+result<void> check_stops(const wire::Generate& generate) {
+  if (!generate.stop()) return success();
+  if (generate.stop()->size() > limits::stop_strings_max)
+    return fail(error_code::limit_exceeded,
+                std::to_string(generate.stop()->size()) +
+                    " stop strings: the limit is " +
+                    std::to_string(limits::stop_strings_max));
+  for (const auto* stop : *generate.stop())
+    if (stop->size() > limits::stop_bytes_max)
+      return fail(error_code::limit_exceeded,
+                  "a stop string of " + std::to_string(stop->size()) +
+                      " bytes: the limit is " +
+                      std::to_string(limits::stop_bytes_max));
+  return success();
+}
+
+}  // namespace
+
+result<void> check_unpack_budget(const wire::Message& message) {
+  if (const auto* generate = message.body_as_Generate())
+    return check_stops(*generate);
+  budget cost;
+  if (const auto* models = message.body_as_Models())
+    cost.add_tables(models->models());
+  if (const auto* tokens = message.body_as_Tokens())
+    cost.add_tables(tokens->tokens());
+  if (const auto* lens = message.body_as_LensResult()) {
+    cost.add_tables(lens->positions());
+    cost.add_tables(lens->context());
+  }
+  if (const auto* activations = message.body_as_Activations())
+    cost.add_tables(activations->slots());
+  cost.add(message.body_as_Conversation());
+  if (const auto* conversations = message.body_as_Conversations())
+    cost.add_tables(conversations->conversations());
+  if (cost.exhausted())
+    return fail(error_code::limit_exceeded,
+                "a control message that would unpack to more than " +
+                    std::to_string(limits::unpacked_bytes_max) + " bytes");
+  return success();
+}
+
+}  // namespace lamina

@@ -1,0 +1,186 @@
+// The whole actor system on CAF's deterministic scheduler: a real store in a
+// directory of its own, a real engine on the tiny golden llama, no threads.
+// `run()` executes until nothing is left to do.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <caf/all.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "actors/spawn.hpp"
+
+namespace lamina {
+
+/// What a viewer was told.
+struct seen {
+  std::vector<placed_token> tokens;
+  std::string text;
+  std::uint32_t batches = 0;
+  std::optional<wire::DoneT> done;
+  std::optional<error> failed;
+  bool takes = true;  // false: never gives credit
+  std::vector<caf::typed_response_promise<tokens_taken>> owed;
+};
+
+inline viewer_actor::behavior_type viewer(viewer_actor::pointer self,
+                                          std::shared_ptr<seen> log) {
+  return {
+      [self, log](const turn_tokens& m) {
+        auto promise = self->make_response_promise<
+            caf::typed_response_promise<tokens_taken>>();
+        log->tokens.insert(log->tokens.end(), m.tokens.begin(), m.tokens.end());
+        log->text += m.text;
+        ++log->batches;
+        if (log->takes)
+          promise.deliver(tokens_taken{});
+        else
+          log->owed.push_back(promise);
+        return promise;
+      },
+      [log](const turn_done& m) { log->done = m.done; },
+      [log](const turn_failed& m) { log->failed = m.reason; },
+  };
+}
+
+class actor_test : public testing::Test {
+protected:
+  static constexpr std::uint32_t uid = 1000;
+
+  actor_test() {
+    std::string pattern = testing::TempDir() + "lamina-actors-XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+    set_spawn_policy({.detach = false});
+    options_.models.resize(1);
+    options_.models[0].model = {"tiny", LAMINA_SOURCE_DIR "/tests/goldens/llama",
+                                std::nullopt};
+  }
+
+  ~actor_test() override {
+    stop();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void start() {
+    options_.environment = store::open({.directory = directory_}).value();
+    config_ = std::make_unique<caf::actor_system_config>();
+    config_->set("scheduler.policy", caf::atom("testing"));
+    config_->set("logger.verbosity", caf::atom("quiet"));
+    sys_ = std::make_unique<caf::actor_system>(*config_);
+    top_ = spawn_supervisor(*sys_, options_);
+    options_.environment.reset();
+    run();
+  }
+
+  /// As SIGTERM does, but without waiting for running turns.
+  void stop() {
+    if (!sys_) return;
+    ask<acknowledgement>(top_, drain_system{0});
+    top_ = nullptr;
+    run();
+    sys_.reset();
+    config_.reset();
+  }
+
+  void run() { scheduler().run(); }
+
+  caf::scheduler::test_coordinator& scheduler() {
+    return dynamic_cast<caf::scheduler::test_coordinator&>(sys_->scheduler());
+  }
+
+  /// Runs just as much as the answer needs, timers included.
+  template <class Answer, class Handle, class Question>
+  Answer ask(const Handle& whom, Question question) {
+    caf::scoped_actor self(*sys_);
+    std::optional<Answer> answer;
+    auto pending = self->request(whom, caf::infinite, std::move(question));
+    for (int i = 0; i < 100'000 && !self->has_next_message(); ++i)
+      if (!scheduler().try_run_once()) advance(std::chrono::milliseconds(1));
+    pending.receive([&](const Answer& a) { answer = a; },
+                    [](const caf::error& e) {
+                      ADD_FAILURE() << "no answer: " << caf::to_string(e);
+                    });
+    return *answer;
+  }
+
+  view_ptr view() { return ask<view_ptr>(top_, get_view{}); }
+
+  static std::shared_ptr<turn_options> turn(std::string prompt,
+                                            std::uint32_t tokens = 20) {
+    auto options = std::make_shared<turn_options>();
+    options->prompt = std::move(prompt);
+    options->max_new_tokens = tokens;
+    return options;
+  }
+
+  result<turn_opened> open(std::shared_ptr<turn_options> options,
+                           conversation_id id = 0, std::uint32_t who = uid) {
+    return ask<result<turn_opened>>(
+        view()->catalog,
+        open_turn{who, id == 0 ? "tiny" : "", id, std::move(options)});
+  }
+
+  struct watcher {
+    std::shared_ptr<seen> log = std::make_shared<seen>();
+    viewer_actor handle;
+  };
+
+  /// Follows a turn; what it was told is in `log` after the next run.
+  watcher watch(const generation_actor& g, std::optional<position_t> from = {},
+                bool wait_durable = false, bool takes = true) {
+    watcher w;
+    w.log->takes = takes;
+    w.handle = sys_->spawn(viewer, w.log);
+    admitted_ = ask<watch_result>(g, watch_turn{w.handle, from, wait_durable});
+    return w;
+  }
+
+  /// A whole turn, durable.
+  watcher complete_turn(std::shared_ptr<turn_options> options,
+                        conversation_id id = 0) {
+    auto opened = open(std::move(options), id);
+    EXPECT_TRUE(opened) << (opened ? "" : to_string(opened.error()));
+    newest_ = opened.value().conversation;
+    auto w = watch(opened.value().generation, {}, true);
+    finish();
+    return w;
+  }
+
+  void advance(std::chrono::milliseconds time) {
+    scheduler().advance_time(time);
+  }
+
+  /// Runs everything, with time enough for commits but for nothing to be
+  /// given up.
+  void finish() {
+    for (int i = 0; i < 20; ++i) {
+      run();
+      advance(std::chrono::milliseconds(10));
+    }
+    run();
+  }
+
+  result<std::shared_ptr<const conversation_shown>> show(
+      conversation_id id, std::uint32_t who = uid) {
+    return ask<show_result>(view()->catalog, show_conversation{who, id});
+  }
+
+  store_statistics statistics() {
+    return ask<statistics_read>(view()->readers[0], read_statistics{}).value();
+  }
+
+  std::filesystem::path directory_;
+  system_options options_;
+  std::unique_ptr<caf::actor_system_config> config_;
+  std::unique_ptr<caf::actor_system> sys_;
+  supervisor_actor top_;
+  watch_result admitted_ = turn_watched{};
+  conversation_id newest_ = 0;
+};
+
+}  // namespace lamina

@@ -1,0 +1,109 @@
+#include "actors/cache/memory_tier.hpp"
+
+#include <gtest/gtest.h>
+
+namespace lamina {
+namespace {
+
+constexpr capture_shape shape{2, 8, dtype::float32};
+
+digest name_of(std::uint8_t n) {
+  digest d;
+  d.bytes[0] = n;
+  return d;
+}
+
+stored_value_ptr value(const digest& chunk, std::uint32_t rows,
+                       std::size_t bytes) {
+  auto v = std::make_shared<stored_value>();
+  v->key = {chunk, site::resid_post, 0};
+  v->rows = rows;
+  v->bytes.resize(bytes);
+  return v;
+}
+
+ready_rows raw(std::uint32_t rows) {
+  return {std::make_shared<const raw_chunk>(shape, 0), 0, rows};
+}
+
+lens_block_ptr block() {
+  return std::make_shared<const lens_block>(make_lens_block(2));
+}
+
+TEST(MemoryTier, LeastRecentlyUsedGoesFirst) {
+  memory_tier tier(300);
+  tier.put_values(name_of(1), {value(name_of(1), 16, 100)});
+  tier.put_values(name_of(2), {value(name_of(2), 16, 100)});
+  tier.put_values(name_of(3), {value(name_of(3), 16, 100)});
+  ASSERT_NE(tier.find(name_of(1)), nullptr);  // used: now 2 is the oldest
+  tier.put_values(name_of(4), {value(name_of(4), 16, 100)});
+  EXPECT_EQ(tier.find(name_of(2)), nullptr);
+  EXPECT_NE(tier.find(name_of(1)), nullptr);
+  EXPECT_EQ(tier.bytes(), 300u);
+  EXPECT_EQ(tier.evictions(), 1u);
+}
+
+TEST(MemoryTier, RowsInFlightAreNeverEvicted) {
+  memory_tier tier(1);
+  tier.put_raw(name_of(1), raw(3));
+  tier.put_values(name_of(2), {value(name_of(2), 16, 100)});
+  tier.put_values(name_of(3), {value(name_of(3), 16, 100)});
+  ASSERT_NE(tier.find(name_of(1)), nullptr);
+  EXPECT_EQ(tier.find(name_of(1))->raw.end, 3u);
+  EXPECT_EQ(tier.find(name_of(2)), nullptr);
+  EXPECT_GT(tier.raw_bytes(), 0u);
+}
+
+TEST(MemoryTier, ValuesThatCoverTheRowsTakeTheirPlace) {
+  memory_tier tier(1 << 20);
+  tier.put_raw(name_of(1), raw(5));
+  tier.put_values(name_of(1), {value(name_of(1), 4, 10)});
+  EXPECT_NE(tier.find(name_of(1))->raw.chunk, nullptr) << "row 4 is only raw";
+  tier.put_values(name_of(1), {value(name_of(1), 5, 10)});
+  EXPECT_EQ(tier.find(name_of(1))->raw.chunk, nullptr);
+  EXPECT_EQ(tier.raw_bytes(), 0u);
+  EXPECT_EQ(tier.bytes(), 10u);
+}
+
+TEST(MemoryTier, AValueWithFewerRowsNeverReplacesOneWithMore) {
+  memory_tier tier(1 << 20);
+  tier.put_values(name_of(1), {value(name_of(1), 9, 10)});
+  tier.put_values(name_of(1), {value(name_of(1), 2, 10)});
+  const auto* e = tier.find(name_of(1));
+  EXPECT_EQ(e->values.begin()->second->rows, 9u);
+}
+
+TEST(MemoryTier, OlderNewsOfAChunkInFlightIsIgnored) {
+  memory_tier tier(1 << 20);
+  auto rows = raw(7);
+  tier.put_raw(name_of(1), rows);
+  tier.put_raw(name_of(1), {rows.chunk, 0, 4});
+  EXPECT_EQ(tier.find(name_of(1))->raw.end, 7u);
+}
+
+TEST(MemoryTier, BytesAreExactThroughAllChanges) {
+  memory_tier tier(1 << 20);
+  auto lens_bytes = block()->records.size() * sizeof(lens_record);
+  tier.put_lens(name_of(1), block());
+  tier.put_lens(name_of(1), block());
+  EXPECT_EQ(tier.bytes(), lens_bytes);
+  tier.put_values(name_of(1), {value(name_of(1), 16, 100)});
+  EXPECT_EQ(tier.bytes(), lens_bytes + 100);
+  tier.put_raw(name_of(1), raw(1));
+  tier.discard(name_of(1));
+  tier.discard(name_of(1));
+  EXPECT_EQ(tier.bytes(), 0u);
+  EXPECT_EQ(tier.raw_bytes(), 0u);
+  EXPECT_EQ(tier.entries(), 0u);
+}
+
+TEST(MemoryTier, AnEntryLargerThanTheBudgetIsKeptUntilTheNext) {
+  memory_tier tier(10);
+  tier.put_values(name_of(1), {value(name_of(1), 16, 100)});
+  EXPECT_NE(tier.find(name_of(1)), nullptr);
+  tier.put_values(name_of(2), {value(name_of(2), 16, 100)});
+  EXPECT_EQ(tier.find(name_of(1)), nullptr);
+}
+
+}  // namespace
+}  // namespace lamina

@@ -1,0 +1,256 @@
+// The kernels against plain loops in double.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <thread>
+
+#include "actors/model/kernels/attention.hpp"
+#include "actors/model/kernels/linear.hpp"
+#include "actors/model/kernels/rows.hpp"
+
+namespace lamina {
+namespace {
+
+std::vector<float> noise(std::size_t count, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(count);
+  for (float& v : values)
+    v = normal(random);
+  return values;
+}
+
+std::vector<std::byte> stored(const std::vector<float>& values, dtype element) {
+  std::vector<std::byte> bytes(values.size() * size_of(element));
+  narrow_row(values.data(), values.size(), element, bytes.data());
+  return bytes;
+}
+
+struct shape {
+  std::uint32_t rows, outputs, columns;
+};
+
+class Linear : public ::testing::TestWithParam<std::tuple<dtype, shape>> {};
+
+TEST_P(Linear, EqualsAPlainLoop) {
+  const auto [element, s] = GetParam();
+  auto weights = noise(std::size_t{s.outputs} * s.columns, 1);
+  round_to(element, weights.data(), weights.size());
+  const auto bytes = stored(weights, element);
+  const auto x = noise(std::size_t{s.rows} * s.columns, 2);
+  std::vector<float> out(std::size_t{s.rows} * s.outputs, -7.0f), twice = out;
+  const matrix w{bytes.data(), element, s.outputs, s.columns};
+  linear(x.data(), s.rows,
+         std::array{projection{w, out.data()}, projection{w, twice.data()}});
+  EXPECT_EQ(out, twice);
+  for (std::uint32_t r = 0; r < s.rows; ++r)
+    for (std::uint32_t o = 0; o < s.outputs; ++o) {
+      double sum = 0;
+      for (std::uint32_t c = 0; c < s.columns; ++c)
+        sum += static_cast<double>(x[r * s.columns + c]) *
+               weights[o * s.columns + c];
+      ASSERT_NEAR(out[r * s.outputs + o], sum, 1e-5 * std::sqrt(s.columns) * 4)
+          << "row " << r << ", output " << o;
+    }
+}
+
+// Odd sizes reach every tail; 1300 columns two blocks; 40 rows libtorch.
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Linear,
+    ::testing::Combine(::testing::Values(dtype::float32, dtype::bfloat16),
+                       ::testing::Values(shape{1, 8, 64}, shape{1, 33, 19},
+                                         shape{2, 70, 48}, shape{3, 7, 5},
+                                         shape{4, 37, 31}, shape{8, 5, 1300},
+                                         shape{1, 3, 1300}, shape{13, 41, 64},
+                                         shape{32, 9, 40}, shape{33, 9, 40},
+                                         shape{40, 300, 70})));
+
+TEST(Kernels, LinearGivesTheSameRowAloneAndInABatch) {
+  const auto weights = noise(50 * 64, 1);
+  const auto bytes = stored(weights, dtype::bfloat16);
+  const matrix w{bytes.data(), dtype::bfloat16, 50, 64};
+  const auto x = noise(9 * 64, 2);
+  std::vector<float> batch(9 * 50), alone(50);
+  linear(x.data(), 9, std::array{projection{w, batch.data()}});
+  for (std::size_t r = 0; r < 9; ++r) {
+    linear(x.data() + r * 64, 1, std::array{projection{w, alone.data()}});
+    for (std::size_t o = 0; o < 50; ++o)
+      ASSERT_EQ(batch[r * 50 + o], alone[o]);
+  }
+}
+
+TEST(Kernels, ThreadLimitHoldsForItsScopeAndThreadOnly) {
+  const thread_limit outer(3);
+  {
+    const thread_limit inner(1);
+    std::thread([] { const thread_limit other(2); }).join();
+  }
+  // What the scope changed is back: matmul works on as before.
+  std::vector<float> x(8, 1.0f), out(1);
+  const auto bytes = stored(x, dtype::float32);
+  linear(
+      x.data(), 1,
+      std::array{projection{{bytes.data(), dtype::float32, 1, 8}, out.data()}});
+  EXPECT_EQ(out[0], 8.0f);
+}
+
+TEST(Kernels, RmsNormEqualsItsDefinition) {
+  for (const std::size_t width : {7, 64, 100}) {
+    const auto x = noise(3 * width, 1);
+    const auto gain = noise(width, 2);
+    std::vector<float> out(3 * width);
+    rms_norm(x.data(), 3, gain, 1e-5f, out.data());
+    for (std::size_t r = 0; r < 3; ++r) {
+      double square = 0;
+      for (std::size_t i = 0; i < width; ++i)
+        square += std::pow(static_cast<double>(x[r * width + i]), 2);
+      const double scale = 1 / std::sqrt(square / width + 1e-5);
+      for (std::size_t i = 0; i < width; ++i)
+        ASSERT_NEAR(out[r * width + i], x[r * width + i] * scale * gain[i],
+                    2e-6);
+    }
+  }
+}
+
+TEST(Kernels, SiluMultiplyEqualsItsDefinition) {
+  auto gate = noise(10'003, 1);
+  gate[0] = -200;
+  gate[1] = 200;
+  const auto up = noise(gate.size(), 2);
+  auto out = gate;
+  silu_multiply(out.data(), up.data(), out.size());
+  for (std::size_t i = 0; i < gate.size(); ++i)
+    ASSERT_NEAR(out[i],
+                gate[i] / (1 + std::exp(-static_cast<double>(gate[i]))) * up[i],
+                1e-5 * (1 + std::abs(gate[i])));
+}
+
+TEST(Kernels, RoundingToBfloat16IsToNearestEven) {
+  const auto rounded = [](std::uint32_t bits) {
+    float x = std::bit_cast<float>(bits);
+    round_to(dtype::bfloat16, &x, 1);
+    return std::bit_cast<std::uint32_t>(x);
+  };
+  EXPECT_EQ(rounded(0x3f800000), 0x3f800000u);  // 1
+  EXPECT_EQ(rounded(0x3f807fff), 0x3f800000u);  // below the middle
+  EXPECT_EQ(rounded(0x3f808000), 0x3f800000u);  // the middle, to even
+  EXPECT_EQ(rounded(0x3f818000), 0x3f820000u);  // the middle, to even
+  EXPECT_EQ(rounded(0x3f808001), 0x3f810000u);
+  EXPECT_EQ(rounded(0x7f7fffff), 0x7f800000u);  // overflows to infinity
+  EXPECT_EQ(rounded(0xff800000), 0xff800000u);
+  EXPECT_TRUE(std::isnan(std::bit_cast<float>(rounded(0x7f800001))));
+  EXPECT_TRUE(std::isnan(std::bit_cast<float>(rounded(0xffffffff))));
+}
+
+TEST(Kernels, RotateHalfTurnsPairs) {
+  std::vector<float> x = {1, 2, 3, 4};
+  const std::vector<float> cosines = {0, 1}, sines = {1, 0};
+  rotate_half(x.data(), 1, 2, cosines.data(), sines.data());
+  EXPECT_EQ(x, (std::vector<float>{-3, 2, 1, 4}));
+}
+
+struct attention_case {
+  dtype element;
+  std::uint32_t heads, kv_heads, dim, first, count;
+};
+
+class Attention : public ::testing::TestWithParam<attention_case> {};
+
+// Keys and values as the cache holds them, for the plain loop.
+struct history {
+  std::vector<float> keys, values;
+
+  history(const attention_case& c, std::uint32_t length, kv_cache& cache,
+          std::uint32_t seed)
+      : keys(noise(std::size_t{length} * c.kv_heads * c.dim, seed)),
+        values(noise(keys.size(), seed + 1)) {
+    round_to(c.element, keys.data(), keys.size());
+    round_to(c.element, values.data(), values.size());
+    cache.extend(length);
+    const std::size_t row = std::size_t{c.kv_heads} * c.dim;
+    for (std::uint32_t p = 0; p < length; ++p)
+      cache.store(1, p, keys.data() + p * row, values.data() + p * row);
+  }
+};
+
+void expect_attended(const attention_case& c, const history& h,
+                     const float* queries, const float* out) {
+  for (std::uint32_t i = 0; i < c.count; ++i)
+    for (std::uint32_t head = 0; head < c.heads; ++head) {
+      const std::size_t at = (std::size_t{i} * c.heads + head) * c.dim;
+      const std::uint32_t kv = head / (c.heads / c.kv_heads);
+      std::vector<double> weights, mixed(c.dim);
+      double total = 0;
+      for (std::uint32_t t = 0; t <= c.first + i; ++t) {
+        double score = 0;
+        for (std::uint32_t d = 0; d < c.dim; ++d)
+          score += static_cast<double>(queries[at + d]) *
+                   h.keys[(std::size_t{t} * c.kv_heads + kv) * c.dim + d];
+        weights.push_back(std::exp(score / std::sqrt(c.dim)));
+        total += weights.back();
+        for (std::uint32_t d = 0; d < c.dim; ++d)
+          mixed[d] += weights.back() *
+                      h.values[(std::size_t{t} * c.kv_heads + kv) * c.dim + d];
+      }
+      for (std::uint32_t d = 0; d < c.dim; ++d)
+        ASSERT_NEAR(out[at + d], mixed[d] / total, 2e-5)
+            << "row " << i << ", head " << head;
+    }
+}
+
+TEST_P(Attention, EqualsAPlainLoop) {
+  const auto c = GetParam();
+  kv_cache cache({2, c.kv_heads, c.dim, c.element});
+  kv_cache other({2, c.kv_heads, c.dim, c.element});
+  const history h(c, c.first + c.count, cache, 1);
+  const history beside(c, c.first + c.count, other, 5);
+  const std::size_t row = std::size_t{c.heads} * c.dim;
+  const auto queries = noise(2 * c.count * row, 9);
+  std::vector<float> out(queries.size());
+  const std::array spans{step_span{&cache, c.first, c.count, 0},
+                         step_span{&other, c.first, c.count, c.count}};
+  attend(spans, 1, c.heads, queries.data(), out.data());
+  expect_attended(c, h, queries.data(), out.data());
+  expect_attended(c, beside, queries.data() + c.count * row,
+                  out.data() + c.count * row);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Attention,
+    ::testing::Values(attention_case{dtype::float32, 4, 2, 16, 0, 1},
+                      attention_case{dtype::float32, 4, 4, 16, 0, 40},
+                      attention_case{dtype::float32, 6, 2, 32, 63, 1},
+                      attention_case{dtype::float32, 6, 2, 32, 64, 1},
+                      attention_case{dtype::bfloat16, 6, 2, 32, 100, 70},
+                      attention_case{dtype::bfloat16, 5, 1, 20, 200, 3},
+                      attention_case{dtype::float32, 2, 1, 6, 10, 5}));
+
+TEST(KvCache, PrefixSharesWholePagesAndCopiesOnWrite) {
+  kv_cache cache({1, 1, 2, dtype::float32});
+  cache.extend(100);
+  const std::vector<float> ones = {1, 1}, twos = {2, 2};
+  for (position_t p = 0; p < 100; ++p)
+    cache.store(0, p, ones.data(), ones.data());
+  kv_cache part = cache.prefix(70);
+  EXPECT_EQ(part.length(), 70u);
+  EXPECT_EQ(part.keys(0, 0, 0), cache.keys(0, 0, 0));
+  part.extend(1);
+  part.store(0, 70, twos.data(), twos.data());
+  EXPECT_EQ(part.keys(0, 0, 0), cache.keys(0, 0, 0));
+  EXPECT_NE(part.keys(1, 0, 0), cache.keys(1, 0, 0));
+  const auto at = [](const kv_cache& c, position_t p) {
+    return reinterpret_cast<const float*>(c.keys(p / 64, 0, 0))[p % 64 * 2];
+  };
+  EXPECT_EQ(at(cache, 70), 1);
+  EXPECT_EQ(at(part, 70), 2);
+  EXPECT_EQ(at(part, 69), 1);
+  part.truncate(64);
+  EXPECT_EQ(part.bytes(), cache.bytes() / 2);
+}
+
+}  // namespace
+}  // namespace lamina

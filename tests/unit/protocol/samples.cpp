@@ -1,0 +1,176 @@
+#include "tests/unit/protocol/samples.hpp"
+
+#include <memory>
+
+namespace lamina::samples {
+namespace {
+
+std::unique_ptr<wire::TokenT> token(std::uint32_t position) {
+  auto made = std::make_unique<wire::TokenT>();
+  made->position = position;
+  made->id = 1000 + position;
+  made->bytes = {0xe2, 0x82};  // half a character, as tokens are
+  made->role = 2;
+  made->turn = 1;
+  return made;
+}
+
+void add_requests(std::vector<wire::BodyUnion>& all) {
+  wire::HelloT hello;
+  hello.client = "test";
+  hello.token = "secret";
+  all.push_back(make_body(hello));
+  wire::PingT ping;
+  ping.payload = 0x0123456789abcdef;
+  all.push_back(make_body(ping));
+  all.push_back(make_body(wire::ListModelsT{}));
+  wire::GenerateT generate;
+  generate.model = "demo";
+  generate.prompt = {'h', 'i', 0};
+  generate.stop = {"\n\n", "end"};
+  generate.temperature = 0.5f;
+  all.push_back(make_body(generate));
+  wire::AttachT attach;
+  attach.conversation = "0000000000001";
+  attach.from_position = 7;
+  all.push_back(make_body(attach));
+  wire::GetLensT lens;
+  lens.positions = {1, 2, 3};
+  lens.layers = {-1, 0};
+  all.push_back(make_body(lens));
+  wire::GetActivationsT activations;
+  activations.position_end = 16;
+  activations.layers = {0, 5};
+  activations.sites = {2};
+  all.push_back(make_body(activations));
+  all.push_back(make_body(wire::ListConversationsT{}));
+  wire::ShowConversationT show;
+  show.ledger = true;
+  all.push_back(make_body(show));
+  all.push_back(make_body(wire::DeleteConversationT{}));
+  all.push_back(make_body(wire::PinConversationT{}));
+  wire::ForkConversationT fork;
+  fork.position = 20;
+  all.push_back(make_body(fork));
+  all.push_back(make_body(wire::GetStatusT{}));
+  wire::CancelT cancel;
+  cancel.request = 3;
+  all.push_back(make_body(cancel));
+}
+
+void add_lens_result(std::vector<wire::BodyUnion>& all) {
+  auto layer = std::make_unique<wire::LensLayerT>();
+  layer->layer = -1;
+  layer->ids = {1, 2};
+  layer->texts = {"a", " b"};
+  layer->log_probabilities = {-0.5f, -1.5f};
+  layer->next_rated = true;
+  auto position = std::make_unique<wire::LensPositionT>();
+  position->token = token(4);
+  position->layers.push_back(std::move(layer));
+  position->source = "memory";
+  wire::LensResultT lens;
+  lens.conversation = "0000000000001";
+  lens.positions.push_back(std::move(position));
+  lens.context.push_back(token(3));
+  lens.last = true;
+  all.push_back(make_body(std::move(lens)));
+}
+
+wire::ConversationT conversation() {
+  wire::ConversationT made;
+  made.id = "0000000000001";
+  made.created_unix_ms = 1'700'000'000'000;
+  made.tokens.push_back(token(0));
+  auto entry = std::make_unique<wire::LedgerEntryT>();
+  entry->position_end = 16;
+  entry->embed = "present";
+  made.ledger.push_back(std::move(entry));
+  return made;
+}
+
+void add_responses(std::vector<wire::BodyUnion>& all) {
+  wire::WelcomeT welcome;
+  welcome.server = "laminad";
+  all.push_back(make_body(welcome));
+  all.push_back(make_body(wire::PongT{}));
+  wire::ModelsT models;
+  models.models.push_back(std::make_unique<wire::ModelInfoT>());
+  models.models.back()->name = "demo";
+  all.push_back(make_body(std::move(models)));
+  wire::StartedT started;
+  started.conversation = "0000000000001";
+  all.push_back(make_body(started));
+  wire::TokensT tokens;
+  tokens.tokens.push_back(token(5));
+  tokens.text = "grüße";
+  all.push_back(make_body(std::move(tokens)));
+  wire::DoneT done;
+  done.finish = "length";
+  all.push_back(make_body(done));
+  add_lens_result(all);
+  wire::ActivationsT activations;
+  activations.slots.push_back(std::make_unique<wire::ActivationSlotT>());
+  activations.width = 8;
+  all.push_back(make_body(std::move(activations)));
+  all.push_back(make_body(conversation()));
+  wire::ConversationsT conversations;
+  conversations.conversations.push_back(
+      std::make_unique<wire::ConversationT>(conversation()));
+  all.push_back(make_body(std::move(conversations)));
+  all.push_back(make_body(wire::AcknowledgedT{}));
+  wire::StatusT status;
+  status.json = "{}";
+  all.push_back(make_body(status));
+  all.push_back(error_body({error_code::not_found, "no such thing"}));
+}
+
+int digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
+}
+
+}  // namespace
+
+std::vector<wire::BodyUnion> every_message() {
+  std::vector<wire::BodyUnion> all;
+  add_requests(all);
+  add_responses(all);
+  return all;
+}
+
+std::string packed(const wire::BodyUnion& body) {
+  const auto bytes = encode_control(body).value();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::vector<std::byte> from_hex(std::string_view digits) {
+  std::vector<std::byte> bytes;
+  int high = -1;
+  for (const char c : digits) {
+    const int value = digit(c);
+    if (value < 0) continue;
+    if (high < 0) {
+      high = value;
+    } else {
+      bytes.push_back(static_cast<std::byte>(high * 16 + value));
+      high = -1;
+    }
+  }
+  return bytes;
+}
+
+std::string to_hex(std::span<const std::byte> bytes) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const auto value = std::to_integer<unsigned>(bytes[i]);
+    text += digits[value >> 4];
+    text += digits[value & 15];
+    text += i % 16 == 15 || i + 1 == bytes.size() ? '\n' : ' ';
+  }
+  return text;
+}
+
+}  // namespace lamina::samples
