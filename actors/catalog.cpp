@@ -12,28 +12,25 @@
 namespace lamina {
 namespace {
 
+/// The first bytes of a prompt, for lists; a cut character is left out.
+std::string preview_of(std::string_view prompt) {
+  constexpr std::size_t preview_bytes_max = 96;
+  return utf8_stream{}.push(prompt.substr(0, preview_bytes_max));
+}
+
+constexpr auto disk_timeout = std::chrono::seconds(30);
+
+}  // namespace
+
 std::int64_t now_unix_ms() {
   using namespace std::chrono;
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch())
       .count();
 }
 
-error missing(conversation_id id) {
+error no_such_conversation(conversation_id id) {
   return {error_code::not_found, "no conversation " + conversation_text(id)};
 }
-
-placed_token place(const std::vector<chunk_record>& chunks, position_t p) {
-  return {p, chunks[chunk_of(p)].tokens[row_in_chunk(p)]};
-}
-
-template <class T>
-result<T> failed_with(const error& e) {
-  return fail(e.code, e.context);
-}
-
-constexpr auto disk_timeout = std::chrono::seconds(30);
-
-}  // namespace
 
 // ---- entries ----------------------------------------------------------------
 
@@ -62,7 +59,7 @@ result<catalog_state::entry*> catalog_state::owned(conversation_id id,
                                                    std::uint32_t uid) {
   auto it = entries.find(id);
   if (it == entries.end() || it->second.record.owner_uid != uid)
-    return fail(error_code::not_found, missing(id).context);
+    return fail(error_code::not_found, no_such_conversation(id).context);
   return &it->second;
 }
 
@@ -148,6 +145,7 @@ result<catalog_state::entry*> catalog_state::create(
   r.root = root_of(hosted.model->origin());
   r.shape = hosted.model->shape();
   r.created_unix_ms = r.accessed_unix_ms = now_unix_ms();
+  r.preview = preview_of(m.options->prompt);
   e.chunks.emplace();
   return &e;
 }
@@ -249,6 +247,9 @@ void catalog_state::writer_down(const caf::down_msg& m) {
     for (auto& w : std::exchange(e.forks, {}))
       w.reply.deliver(failed_with<conversation_record>(
           {error_code::unavailable, "these positions did not become durable"}));
+    // These may erase the entry, so they are taken out of it first.
+    auto due = std::exchange(e.when_synced, {});
+    for (const auto& action : due) action();
     break;
   }
   check_drained();
@@ -274,256 +275,6 @@ void catalog_state::check_drained() {
   for (const auto& [id, e] : entries)
     if (e.newest) return;
   draining->deliver(turns_drained{});
-}
-
-// ---- reading ----------------------------------------------------------------
-
-namespace {
-
-result<std::shared_ptr<const positions_located>> locate_in(
-    const catalog_state::entry& e, const locate_positions& m) {
-  auto located = std::make_shared<positions_located>();
-  located->record = e.record;
-  located->running = e.busy();
-  const auto& chunks = *e.chunks;
-  position_t size = 0;
-  for (const auto& c : chunks) size += static_cast<position_t>(c.tokens.size());
-  for (auto p : m.positions) {
-    if (p >= size)
-      return fail(error_code::out_of_range,
-                  "position " + std::to_string(p) + " is beyond the last, " +
-                      std::to_string(size) + " exist");
-    const auto& chunk = chunks[chunk_of(p)];
-    located_position at;
-    at.position = p;
-    at.token = place(chunks, p);
-    at.chunk = chunk_of(p);
-    at.name = chunk.name;
-    at.activations = chunk.resid_post;
-    at.lens = chunk.lens;
-    if (p + 1 < size) {
-      at.next = place(chunks, p + 1);
-      if (chunk_of(p + 1) != at.chunk)
-        at.next_name = chunks[chunk_of(p + 1)].name;
-    }
-    located->positions.push_back(std::move(at));
-  }
-  if (!m.positions.empty()) {
-    auto first = m.positions.front();
-    for (auto p = first - std::min(first, m.context); p < first; ++p)
-      located->context.push_back(place(chunks, p));
-  }
-  return std::shared_ptr<const positions_located>(std::move(located));
-}
-
-}  // namespace
-
-caf::result<locate_result> catalog_state::locate(const locate_positions& m) {
-  using promise_type = caf::typed_response_promise<locate_result>;
-  auto promise = self->make_response_promise<promise_type>();
-  with_chunks(m.conversation, m.uid,
-              [m, promise](const result<entry*>& e) mutable {
-                promise.deliver(e ? locate_in(*e.value(), m)
-                                  : locate_result(fail(e.error().code,
-                                                       e.error().context)));
-              });
-  return promise;
-}
-
-caf::result<token_ids_result> catalog_state::ids(const get_token_ids& m) {
-  auto it = entries.find(m.conversation);
-  if (it == entries.end() || !it->second.chunks)
-    return token_ids_result(
-        fail(error_code::not_found, missing(m.conversation).context));
-  std::vector<token_id> ids;
-  for (const auto& chunk : *it->second.chunks)
-    for (const auto& token : chunk.tokens)
-      if (ids.size() < m.end) ids.push_back(token.id);
-  return token_ids_result(std::move(ids));
-}
-
-list_result catalog_state::list(const list_conversations& m) {
-  std::vector<conversation_record> found;
-  for (const auto& [id, e] : entries) {
-    if (e.record.owner_uid != m.uid) continue;
-    if (!m.model.empty() && e.record.model != m.model) continue;
-    auto record = e.record;
-    if (e.busy()) record.state = turn_state::running;
-    found.push_back(std::move(record));
-  }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.created_unix_ms, a.id) >
-           std::pair(b.created_unix_ms, b.id);
-  });
-  if (m.limit != 0 && found.size() > m.limit) found.resize(m.limit);
-  return found;
-}
-
-caf::result<show_result> catalog_state::show(const show_conversation& m) {
-  using promise_type = caf::typed_response_promise<show_result>;
-  auto promise = self->make_response_promise<promise_type>();
-  with_chunks(m.conversation, m.uid, [promise](
-                                         const result<entry*>& e) mutable {
-    if (!e) {
-      promise.deliver(show_result(fail(e.error().code, e.error().context)));
-      return;
-    }
-    auto shown = std::make_shared<conversation_shown>();
-    shown->record = e.value()->record;
-    if (e.value()->busy()) shown->record.state = turn_state::running;
-    shown->chunks = *e.value()->chunks;
-    promise.deliver(
-        show_result(std::shared_ptr<const conversation_shown>(shown)));
-  });
-  return promise;
-}
-
-// ---- changing ---------------------------------------------------------------
-
-void catalog_state::write_record(
-    const conversation_record& record,
-    std::function<void(const acknowledgement&)> then) {
-  auto ops = std::make_shared<std::vector<write_op>>();
-  ops->push_back(put_conversation{record});
-  self->request(view->disk, disk_timeout, write_ops{ops})
-      .then(
-          [then](const result<ops_written>& written) {
-            then(written ? acknowledgement(acknowledged{})
-                         : failed_with<acknowledged>(written.error()));
-          },
-          [then](const caf::error& e) {
-            then(fail(error_code::unavailable,
-                      "the disk did not answer: " + to_string(e)));
-          });
-}
-
-caf::result<record_result> catalog_state::pin(const pin_conversation& m) {
-  auto found = owned(m.conversation, m.uid);
-  if (!found) return failed_with<conversation_record>(found.error());
-  auto& e = *found.value();
-  e.record.pinned = m.pinned;
-  using promise_type = caf::typed_response_promise<record_result>;
-  auto promise = self->make_response_promise<promise_type>();
-  auto answer = [promise, record = e.record](const acknowledgement& done) mutable {
-    promise.deliver(done ? record_result(record)
-                         : failed_with<conversation_record>(done.error()));
-  };
-  if (!e.newest) {
-    write_record(e.record, answer);
-    return promise;
-  }
-  // The turn writes this record itself as it goes, so it must know.
-  self->request(e.newest, disk_timeout, pin_turn{m.pinned})
-      .then(answer, [this, answer, id = m.conversation](const caf::error&) {
-        if (auto it = entries.find(id); it != entries.end())
-          write_record(it->second.record, answer);
-      });
-  return promise;
-}
-
-caf::result<acknowledgement> catalog_state::remove(const remove_conversation& m) {
-  auto found = owned(m.conversation, m.uid);
-  if (!found) return failed_with<acknowledged>(found.error());
-  auto& e = *found.value();
-  if (e.newest)
-    return failed_with<acknowledged>(
-        {error_code::conversation_busy,
-         "a turn of " + conversation_text(m.conversation) +
-             " is still being written; cancel it or try again"});
-  for (const auto& chunk : e.chunks ? *e.chunks : std::vector<chunk_record>{})
-    if (!chunk.full)
-      self->send(view->shard_of(chunk.name), discard_chunk{chunk.name});
-  if (auto hosted = view->models.find(e.record.model);
-      hosted != view->models.end() && hosted->second.actor)
-    self->send(hosted->second.actor, forget_conversation{m.conversation});
-  entries.erase(m.conversation);
-  auto ops = std::make_shared<std::vector<write_op>>();
-  ops->push_back(delete_conversation{m.conversation});
-  using promise_type = caf::typed_response_promise<acknowledgement>;
-  auto promise = self->make_response_promise<promise_type>();
-  self->request(view->disk, disk_timeout, write_ops{ops})
-      .then(
-          [promise](const result<ops_written>& written) mutable {
-            promise.deliver(written ? acknowledgement(acknowledged{})
-                                    : failed_with<acknowledged>(written.error()));
-          },
-          [promise](const caf::error& reason) mutable {
-            promise.deliver(failed_with<acknowledged>(
-                {error_code::unavailable,
-                 "the disk did not answer: " + to_string(reason)}));
-          });
-  return promise;
-}
-
-caf::result<record_result> catalog_state::split(const split_conversation& m) {
-  auto found = owned(m.conversation, m.uid);
-  if (!found) return failed_with<conversation_record>(found.error());
-  auto& e = *found.value();
-  if (m.position == 0 || m.position > e.size())
-    return failed_with<conversation_record>(
-        {error_code::out_of_range,
-         "a fork keeps the first N positions, N from 1 to " +
-             std::to_string(e.size()) + "; got " + std::to_string(m.position)});
-  using promise_type = caf::typed_response_promise<record_result>;
-  auto promise = self->make_response_promise<promise_type>();
-  if (m.position <= e.durable || !e.newest) {
-    fork_now(e, {m, promise});
-  } else {
-    e.forks.push_back({m, promise});
-  }
-  return promise;
-}
-
-void catalog_state::fork_now(entry& e, fork_waiting w) {
-  auto record = e.record;
-  do record.id = random();
-  while (record.id == 0 || entries.count(record.id) != 0);
-  record.parent = w.command.conversation;
-  record.forked_at = record.positions = w.command.position;
-  record.pinned = false;
-  record.state = turn_state::complete;
-  record.created_unix_ms = record.accessed_unix_ms = now_unix_ms();
-  if (e.chunks)
-    record.turns = 1u + (*e.chunks)[chunk_of(record.positions - 1)]
-                            .tokens[row_in_chunk(record.positions - 1)]
-                            .turn;
-  auto ops = std::make_shared<std::vector<write_op>>();
-  ops->push_back(fork_conversation{w.command.conversation, record});
-  self->request(view->disk, disk_timeout, write_ops{ops})
-      .then(
-          [this, w, record](const result<ops_written>& written) mutable {
-            if (!written) {
-              w.reply.deliver(failed_with<conversation_record>(
-                  written.error()));
-              return;
-            }
-            auto& fork = entries[record.id];
-            fork.record = record;
-            fork.durable = record.positions;
-            w.reply.deliver(record_result(record));
-          },
-          [w](const caf::error& reason) mutable {
-            w.reply.deliver(failed_with<conversation_record>(
-                {error_code::unavailable,
-                 "the disk did not answer: " + to_string(reason)}));
-          });
-}
-
-/// Access times of idle conversations; running ones write their own record.
-void catalog_state::flush_access() {
-  auto ops = std::make_shared<std::vector<write_op>>();
-  for (auto& [id, e] : entries) {
-    if (!e.accessed || e.newest) continue;
-    e.accessed = false;
-    ops->push_back(put_conversation{e.record});
-  }
-  if (ops->empty()) return;
-  self->request(view->disk, disk_timeout, write_ops{ops})
-      .then([](const result<ops_written>&) {},
-            [](const caf::error& e) {
-              spdlog::warn("catalog: access times not written: {}",
-                           caf::to_string(e));
-            });
 }
 
 catalog_status catalog_state::status() const {

@@ -34,6 +34,11 @@ struct catalog_options {
   std::uint32_t loaded_max = 256;  // conversations with chunks in memory
 };
 
+/// Milliseconds since 1970, as conversations are stamped.
+std::int64_t now_unix_ms();
+
+error no_such_conversation(conversation_id id);
+
 struct catalog_state {
   using pointer = catalog_self::stateful_pointer<catalog_state>;
 
@@ -53,6 +58,7 @@ struct catalog_state {
     generation_actor newest;  // the last turn, as long as it is syncing
     position_t durable = 0;   // positions that are synced
     std::vector<fork_waiting> forks;  // wait for positions to be durable
+    std::vector<std::function<void()>> when_synced;  // after `newest` is gone
     bool accessed = false;            // access time not yet on disk
     std::uint64_t used = 0;           // for unloading the oldest
   };
@@ -80,6 +86,8 @@ struct catalog_state {
   list_result list(const list_conversations& m);
   caf::result<show_result> show(const show_conversation& m);
   caf::result<acknowledgement> remove(const remove_conversation& m);
+  void remove_now(conversation_id id,
+                  caf::typed_response_promise<acknowledgement> reply);
   caf::result<record_result> pin(const pin_conversation& m);
   caf::result<record_result> split(const split_conversation& m);
   void fork_now(entry& e, fork_waiting w);

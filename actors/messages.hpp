@@ -34,6 +34,12 @@ namespace lamina {
 struct acknowledged {};
 using acknowledgement = result<acknowledged>;
 
+/// The same failure as the result of another type.
+template <class T>
+result<T> failed_with(const error& e) {
+  return fail(e.code, e.context);
+}
+
 /// All handles that one actor may need of another; interfaces.hpp defines it.
 struct system_view;
 using view_ptr = std::shared_ptr<const system_view>;

@@ -7,68 +7,15 @@
 #include <utility>
 
 #include "actors/lens/lens.hpp"
-#include "actors/model/kernels/rows.hpp"
 #include "actors/model/kv_store.hpp"
 #include "actors/model/loaded_model.hpp"
 #include "actors/model/sequence.hpp"
+#include "actors/model/step.hpp"
 
 namespace lamina {
 namespace {
 
 using sequences = std::vector<std::unique_ptr<sequence>>;
-
-// The new positions of one step, sequence after sequence.
-struct step_plan {
-  std::vector<token_id> tokens;
-  std::vector<step_span> spans;
-  std::vector<sequence*> owners;  // of each span
-
-  void clear() {
-    tokens.clear();
-    spans.clear();
-    owners.clear();
-  }
-
-  void add(sequence& s, std::size_t count) {
-    const auto fresh = s.pending().first(count);
-    spans.push_back({&s.cache(), s.forwarded(),
-                     static_cast<std::uint32_t>(count),
-                     static_cast<std::uint32_t>(tokens.size())});
-    tokens.insert(tokens.end(), fresh.begin(), fresh.end());
-    owners.push_back(&s);
-    s.cache().extend(static_cast<std::uint32_t>(count));
-  }
-};
-
-// Writes each activation of a step into the chunks of those who want it.
-class chunk_writer final : public activation_sink {
- public:
-  void prepare(const step_plan& plan, capture_shape shape) {
-    shape_ = shape;
-    places_.clear();
-    for (std::size_t i = 0; i < plan.spans.size(); ++i) {
-      const step_span& s = plan.spans[i];
-      capture* wanted = plan.owners[i]->captured();
-      for (std::uint32_t p = 0; p < s.count; ++p)
-        places_.push_back(wanted ? wanted->at(s.first + p) : capture::place{});
-    }
-  }
-
-  void activations(std::uint32_t slot, const float* rows) override {
-    for (const capture::place& place : places_) {
-      if (place.chunk != nullptr)
-        narrow_row(rows, shape_.width, shape_.element,
-                   place.chunk->row(slot, place.row).data());
-      rows += shape_.width;
-    }
-  }
-
-  const capture::place& at(std::uint32_t row) const { return places_[row]; }
-
- private:
-  capture_shape shape_;
-  std::vector<capture::place> places_;  // of each row of the step
-};
 
 // One row of a step whose logits are wanted: for the next token, for the lens
 // of all layers, or both.

@@ -128,6 +128,14 @@ result<void> merge_lens(write_transaction& txn, const digest& name,
 
 result<void> run(write_transaction& txn, const put_conversation& op,
                  commit_report&) {
+  const auto key = key_of(op.record.id);
+  BOOST_OUTCOME_TRY(there, txn.get(txn.in().conversations, key));
+  if (there) {
+    const auto before = open_conversation(key, *there);
+    // A turn that is still syncing may speak after the next one has begun.
+    if (before.has_value() && before.value().turns > op.record.turns)
+      return success();
+  }
   return write_conversation(txn, op.record);
 }
 

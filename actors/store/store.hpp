@@ -33,7 +33,8 @@ struct store_options {
   bool sync = true;  // false only in tests that measure something else
 };
 
-/// Creates or replaces a conversation's metadata.
+/// Creates or replaces a conversation's metadata. A record of fewer turns than
+/// the one that is there is ignored: late news.
 struct put_conversation {
   conversation_record record;
 };

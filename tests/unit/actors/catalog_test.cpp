@@ -75,7 +75,7 @@ TEST_F(CatalogTest, LocateGivesTheTokenItsNextAndTheContextBefore) {
 TEST_F(CatalogTest, EverythingIsThereAfterARestart) {
   auto w = complete_turn(turn("hello", 40));
   auto id = newest_;
-  ask_catalog<record_result>(pin_conversation{uid, id, true});
+  ASSERT_TRUE(ask_catalog<record_result>(pin_conversation{uid, id, true}));
   stop();
   start();
   auto shown = show(id).value();

@@ -80,7 +80,7 @@ protected:
   /// As SIGTERM does, but without waiting for running turns.
   void stop() {
     if (!sys_) return;
-    ask<acknowledgement>(top_, drain_system{0});
+    EXPECT_TRUE(ask<acknowledgement>(top_, drain_system{0}));
     top_ = nullptr;
     run();
     sys_.reset();

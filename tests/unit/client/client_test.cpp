@@ -1,116 +1,13 @@
-// The client against a peer at the other end of a socket pair, which plays a
-// script: what it expects to read, what it answers.
-#include "client/cpp/client.hpp"
-
+// What the client asks, and what it makes of good answers.
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cstring>
-#include <optional>
-#include <thread>
+#include <atomic>
 
-#include "protocol/frame.hpp"
-#include "protocol/limits.hpp"
 #include "tests/unit/client/answers.hpp"
+#include "tests/unit/client/peer.hpp"
 
 namespace lamina {
 namespace {
-
-// The daemon's end. Runs in a thread of its own; blocking reads and writes.
-class peer {
- public:
-  explicit peer(int socket) : socket_(socket) {}
-  peer(const peer&) = delete;
-  peer& operator=(const peer&) = delete;
-  ~peer() { hang_up(); }
-
-  void hang_up() {
-    if (socket_ >= 0) ::close(std::exchange(socket_, -1));
-  }
-
-  /// The next request; NONE when the client hung up.
-  wire::BodyUnion receive() {
-    std::vector<std::byte> frame(frame_header_bytes);
-    if (!read(frame.data(), frame.size())) return {};
-    const auto header = decode_header(frame).value();
-    frame.resize(frame_header_bytes + header.body_bytes());
-    if (!read(frame.data() + frame_header_bytes, header.body_bytes()))
-      return {};
-    request_ = header.request;
-    return decode_request(decode_frame(frame).value().control).value();
-  }
-
-  std::uint32_t request() const { return request_; }
-
-  void send(frame_kind kind, wire::BodyUnion body,
-            std::span<const std::byte> payload = {}) {
-    send_to(request_, kind, std::move(body), payload);
-  }
-  void send_to(std::uint32_t request, frame_kind kind, wire::BodyUnion body,
-               std::span<const std::byte> payload = {}) {
-    send_bytes(encode_frame(kind, request, body, payload));
-  }
-  void send_bytes(std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      const auto sent =
-          ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return;
-      bytes = bytes.subspan(static_cast<std::size_t>(sent));
-    }
-  }
-
-  void welcome() {
-    ASSERT_NE(receive().AsHello(), nullptr);
-    wire::WelcomeT native;
-    native.server = "peer";
-    send(frame_kind::terminal, make_body(native));
-  }
-
- private:
-  bool read(std::byte* into, std::size_t size) {
-    return ::recv(socket_, into, size, MSG_WAITALL) ==
-           static_cast<ssize_t>(size);
-  }
-
-  int socket_;
-  std::uint32_t request_ = 0;
-};
-
-class ClientTest : public testing::Test {
- protected:
-  ~ClientTest() override {
-    client_.reset();
-    if (thread_.joinable()) thread_.join();
-  }
-
-  /// Plays `script` behind a socket whose near end is returned.
-  template <class Script>
-  int play(Script script) {
-    int ends[2];
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    thread_ = std::thread([script, far = ends[1]] {
-      peer other(far);
-      script(other);
-    });
-    return ends[0];
-  }
-
-  /// A client that was welcomed; then `script`.
-  template <class Script>
-  client& greeted(Script script) {
-    auto connected = client::adopt(play([script](peer& other) {
-      other.welcome();
-      script(other);
-    }));
-    EXPECT_TRUE(connected);
-    client_.emplace(std::move(connected).value());
-    return *client_;
-  }
-
-  std::optional<client> client_;
-  std::thread thread_;
-};
 
 wire::TokensT tokens(std::uint32_t position, std::string_view text) {
   wire::TokensT made;
@@ -141,47 +38,6 @@ TEST_F(ClientTest, HelloOffersItsVersionAndNameAndKeepsTheWelcome) {
   EXPECT_EQ(heard.version_max, 1);
   EXPECT_EQ(heard.client, "test 1");
   EXPECT_EQ(heard.token, "secret");
-}
-
-TEST_F(ClientTest, RefusedHelloGivesTheDaemonsError) {
-  const auto connected = client::adopt(play([](peer& other) {
-    other.receive();
-    other.send(frame_kind::terminal,
-               error_body({error_code::unauthenticated, "wrong token"}));
-  }));
-  ASSERT_FALSE(connected);
-  EXPECT_EQ(connected.error(),
-            (error{error_code::unauthenticated, "wrong token"}));
-}
-
-TEST_F(ClientTest, AVersionItDoesNotSpeakIsRefused) {
-  const auto connected = client::adopt(play([](peer& other) {
-    other.receive();
-    wire::WelcomeT welcome;
-    welcome.version = 2;
-    other.send(frame_kind::terminal, make_body(welcome));
-  }));
-  EXPECT_EQ(connected.error().code, error_code::unsupported_version);
-}
-
-TEST_F(ClientTest, SilentDaemonIsUnavailableAfterTheHandshakeTime) {
-  connect_options options;
-  options.handshake_ms_max = 20;
-  const auto connected = client::adopt(play([](peer& other) {
-                                         other.receive();
-                                         other.receive();  // until it hangs up
-                                       }),
-                                       options);
-  EXPECT_EQ(connected.error().code, error_code::unavailable);
-}
-
-TEST_F(ClientTest, NobodyListeningIsUnavailableAndNamesTheAddress) {
-  const auto address = parse_endpoint("unix:/nonexistent/lamina.sock").value();
-  const auto connected = client::connect(address);
-  ASSERT_FALSE(connected);
-  EXPECT_EQ(connected.error().code, error_code::unavailable);
-  EXPECT_NE(connected.error().context.find("unix:/nonexistent/lamina.sock"),
-            std::string::npos);
 }
 
 TEST_F(ClientTest, PingComparesTheNumber) {
@@ -388,72 +244,6 @@ TEST_F(ClientTest, SimpleRequestsCarryTheirFields) {
   attach.from_position = 3;
   EXPECT_TRUE(asking.attach(attach));
   EXPECT_EQ(asking.status().value(), "{}");
-}
-
-TEST_F(ClientTest, HangUpIsUnavailableAndStaysSo) {
-  auto& asking = greeted([](peer& other) {
-    other.receive();
-    other.send(frame_kind::response, make_body(wire::StartedT{}));
-    other.hang_up();
-  });
-  EXPECT_EQ(asking.generate({}).error().code, error_code::unavailable);
-  EXPECT_EQ(asking.ping(1).error().code, error_code::unavailable);
-}
-
-TEST_F(ClientTest, RefusedFramingGivesTheDaemonsErrorAndEndsTheConnection) {
-  auto& asking = greeted([](peer& other) {
-    other.receive();
-    other.send_to(0, frame_kind::terminal,
-                  error_body({error_code::malformed_frame, "bad checksum"}));
-    other.receive();
-  });
-  EXPECT_EQ(asking.ping(1).error(),
-            (error{error_code::malformed_frame, "bad checksum"}));
-  EXPECT_EQ(asking.ping(1).error().code, error_code::unavailable);
-}
-
-TEST_F(ClientTest, AnswersThatAreNoFramesEndTheConnection) {
-  auto& asking = greeted([](peer& other) {
-    other.receive();
-    const std::vector<std::byte> noise(100, std::byte{0x55});
-    other.send_bytes(noise);
-    other.receive();
-  });
-  const auto answer = asking.ping(1);
-  EXPECT_EQ(answer.error().code, error_code::unavailable);
-  EXPECT_NE(answer.error().context.find("LAMN"), std::string::npos);
-}
-
-TEST_F(ClientTest, AnswersToAnotherRequestEndTheConnection) {
-  auto& asking = greeted([](peer& other) {
-    other.receive();
-    other.send_to(77, frame_kind::terminal, make_body(wire::PongT{}));
-    other.receive();
-  });
-  EXPECT_EQ(asking.ping(1).error().code, error_code::unavailable);
-}
-
-TEST_F(ClientTest, AnAnswerOfAnotherTypeIsAnErrorOfThisRequestOnly) {
-  auto& asking = greeted([](peer& other) {
-    other.receive();
-    other.send(frame_kind::terminal, make_body(wire::AcknowledgedT{}));
-    // No cancel of what has already ended.
-    EXPECT_NE(other.receive().AsListModels(), nullptr);
-    other.send(frame_kind::terminal, make_body(wire::ModelsT{}));
-  });
-  EXPECT_EQ(asking.ping(1).error().code, error_code::malformed_frame);
-  EXPECT_TRUE(asking.models());
-}
-
-TEST_F(ClientTest, ARequestBeyondTheLimitsIsRefusedBeforeItIsSent) {
-  auto& asking = greeted([](peer& other) {
-    EXPECT_NE(other.receive().AsListModels(), nullptr);
-    other.send(frame_kind::terminal, make_body(wire::ModelsT{}));
-  });
-  wire::GenerateT request;
-  request.prompt.resize(limits::control_bytes_max);
-  EXPECT_EQ(asking.generate(request).error().code, error_code::limit_exceeded);
-  EXPECT_TRUE(asking.models());
 }
 
 }  // namespace

@@ -199,5 +199,19 @@ TEST_F(StoreTest, ReadersAreCounted) {
   EXPECT_EQ(statistics().readers, 1u);
 }
 
+TEST_F(StoreTest, ARecordOfAnEarlierTurnIsLateNews) {
+  auto later = conversation(1);
+  later.turns = 2;
+  later.positions = 40;
+  auto earlier = later;
+  earlier.turns = 1;
+  earlier.positions = 20;
+  put({put_conversation{later}, put_conversation{earlier}});
+  const auto all = reader_->conversations().value();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].turns, 2u);
+  EXPECT_EQ(all[0].positions, 40u);
+}
+
 }  // namespace
 }  // namespace lamina

@@ -1,0 +1,180 @@
+// What changes conversations: pin, delete, fork, access times.
+#include <spdlog/spdlog.h>
+
+#include <caf/all.hpp>
+#include <utility>
+
+#include "actors/catalog.hpp"
+#include "protocol/id_text.hpp"
+
+namespace lamina {
+namespace {
+
+constexpr auto disk_timeout = std::chrono::seconds(30);
+
+}  // namespace
+
+void catalog_state::write_record(
+    const conversation_record& record,
+    std::function<void(const acknowledgement&)> then) {
+  auto ops = std::make_shared<std::vector<write_op>>();
+  ops->push_back(put_conversation{record});
+  self->request(view->disk, disk_timeout, write_ops{ops})
+      .then(
+          [then](const result<ops_written>& written) {
+            then(written ? acknowledgement(acknowledged{})
+                         : failed_with<acknowledged>(written.error()));
+          },
+          [then](const caf::error& e) {
+            then(fail(error_code::unavailable,
+                      "the disk did not answer: " + to_string(e)));
+          });
+}
+
+caf::result<record_result> catalog_state::pin(const pin_conversation& m) {
+  auto found = owned(m.conversation, m.uid);
+  if (!found) return failed_with<conversation_record>(found.error());
+  auto& e = *found.value();
+  e.record.pinned = m.pinned;
+  using promise_type = caf::typed_response_promise<record_result>;
+  auto promise = self->make_response_promise<promise_type>();
+  auto answer = [promise, record = e.record](const acknowledgement& done) mutable {
+    promise.deliver(done ? record_result(record)
+                         : failed_with<conversation_record>(done.error()));
+  };
+  if (!e.newest) {
+    write_record(e.record, answer);
+    return promise;
+  }
+  // The turn writes this record itself as it goes, so it must know.
+  self->request(e.newest, disk_timeout, pin_turn{m.pinned})
+      .then(answer, [this, answer, id = m.conversation](const caf::error&) {
+        if (auto it = entries.find(id); it != entries.end())
+          write_record(it->second.record, answer);
+      });
+  return promise;
+}
+
+caf::result<acknowledgement> catalog_state::remove(
+    const remove_conversation& m) {
+  auto found = owned(m.conversation, m.uid);
+  if (!found) return failed_with<acknowledged>(found.error());
+  auto& e = *found.value();
+  if (e.busy())
+    return failed_with<acknowledged>(
+        {error_code::conversation_busy,
+         "a turn of " + conversation_text(m.conversation) +
+             " is being written; cancel it or wait"});
+  using promise_type = caf::typed_response_promise<acknowledgement>;
+  auto promise = self->make_response_promise<promise_type>();
+  // What a turn still writes must not come after the deletion.
+  if (e.newest)
+    e.when_synced.push_back([this, id = m.conversation, promise] {
+      remove_now(id, promise);
+    });
+  else
+    remove_now(m.conversation, promise);
+  return promise;
+}
+
+void catalog_state::remove_now(
+    conversation_id id, caf::typed_response_promise<acknowledgement> reply) {
+  auto it = entries.find(id);
+  if (it == entries.end())
+    return reply.deliver(
+        failed_with<acknowledged>(no_such_conversation(id)));
+  auto& e = it->second;
+  for (const auto& chunk : e.chunks ? *e.chunks : std::vector<chunk_record>{})
+    if (!chunk.full)
+      self->send(view->shard_of(chunk.name), discard_chunk{chunk.name});
+  if (auto hosted = view->models.find(e.record.model);
+      hosted != view->models.end() && hosted->second.actor)
+    self->send(hosted->second.actor, forget_conversation{id});
+  entries.erase(it);
+  auto ops = std::make_shared<std::vector<write_op>>();
+  ops->push_back(delete_conversation{id});
+  self->request(view->disk, disk_timeout, write_ops{ops})
+      .then(
+          [reply](const result<ops_written>& written) mutable {
+            reply.deliver(written ? acknowledgement(acknowledged{})
+                                  : failed_with<acknowledged>(written.error()));
+          },
+          [reply](const caf::error& reason) mutable {
+            reply.deliver(failed_with<acknowledged>(
+                {error_code::unavailable,
+                 "the disk did not answer: " + to_string(reason)}));
+          });
+}
+
+caf::result<record_result> catalog_state::split(const split_conversation& m) {
+  auto found = owned(m.conversation, m.uid);
+  if (!found) return failed_with<conversation_record>(found.error());
+  auto& e = *found.value();
+  if (m.position == 0 || m.position > e.size())
+    return failed_with<conversation_record>(
+        {error_code::out_of_range,
+         "a fork keeps the first N positions, N from 1 to " +
+             std::to_string(e.size()) + "; got " + std::to_string(m.position)});
+  using promise_type = caf::typed_response_promise<record_result>;
+  auto promise = self->make_response_promise<promise_type>();
+  if (m.position <= e.durable || !e.newest) {
+    fork_now(e, {m, promise});
+  } else {
+    e.forks.push_back({m, promise});
+  }
+  return promise;
+}
+
+void catalog_state::fork_now(entry& e, fork_waiting w) {
+  auto record = e.record;
+  do record.id = random();
+  while (record.id == 0 || entries.count(record.id) != 0);
+  record.parent = w.command.conversation;
+  record.forked_at = record.positions = w.command.position;
+  record.pinned = false;
+  record.state = turn_state::complete;
+  record.created_unix_ms = record.accessed_unix_ms = now_unix_ms();
+  if (e.chunks)
+    record.turns = 1u + (*e.chunks)[chunk_of(record.positions - 1)]
+                            .tokens[row_in_chunk(record.positions - 1)]
+                            .turn;
+  auto ops = std::make_shared<std::vector<write_op>>();
+  ops->push_back(fork_conversation{w.command.conversation, record});
+  self->request(view->disk, disk_timeout, write_ops{ops})
+      .then(
+          [this, w, record](const result<ops_written>& written) mutable {
+            if (!written) {
+              w.reply.deliver(failed_with<conversation_record>(
+                  written.error()));
+              return;
+            }
+            auto& fork = entries[record.id];
+            fork.record = record;
+            fork.durable = record.positions;
+            w.reply.deliver(record_result(record));
+          },
+          [w](const caf::error& reason) mutable {
+            w.reply.deliver(failed_with<conversation_record>(
+                {error_code::unavailable,
+                 "the disk did not answer: " + to_string(reason)}));
+          });
+}
+
+/// Access times of idle conversations; running ones write their own record.
+void catalog_state::flush_access() {
+  auto ops = std::make_shared<std::vector<write_op>>();
+  for (auto& [id, e] : entries) {
+    if (!e.accessed || e.newest) continue;
+    e.accessed = false;
+    ops->push_back(put_conversation{e.record});
+  }
+  if (ops->empty()) return;
+  self->request(view->disk, disk_timeout, write_ops{ops})
+      .then([](const result<ops_written>&) {},
+            [](const caf::error& e) {
+              spdlog::warn("catalog: access times not written: {}",
+                           caf::to_string(e));
+            });
+}
+
+}  // namespace lamina

@@ -1,0 +1,114 @@
+// What the catalog is asked: where positions are, tokens, lists.
+#include <algorithm>
+#include <caf/all.hpp>
+#include <utility>
+
+#include "actors/catalog.hpp"
+#include "protocol/id_text.hpp"
+
+namespace lamina {
+namespace {
+
+placed_token place(const std::vector<chunk_record>& chunks, position_t p) {
+  return {p, chunks[chunk_of(p)].tokens[row_in_chunk(p)]};
+}
+
+result<std::shared_ptr<const positions_located>> locate_in(
+    const catalog_state::entry& e, const locate_positions& m) {
+  auto located = std::make_shared<positions_located>();
+  located->record = e.record;
+  located->running = e.busy();
+  const auto& chunks = *e.chunks;
+  position_t size = 0;
+  for (const auto& c : chunks) size += static_cast<position_t>(c.tokens.size());
+  for (auto p : m.positions) {
+    if (p >= size)
+      return fail(error_code::out_of_range,
+                  "position " + std::to_string(p) + " is beyond the last, " +
+                      std::to_string(size) + " exist");
+    const auto& chunk = chunks[chunk_of(p)];
+    located_position at;
+    at.position = p;
+    at.token = place(chunks, p);
+    at.chunk = chunk_of(p);
+    at.name = chunk.name;
+    at.activations = chunk.resid_post;
+    at.lens = chunk.lens;
+    if (p + 1 < size) {
+      at.next = place(chunks, p + 1);
+      if (chunk_of(p + 1) != at.chunk)
+        at.next_name = chunks[chunk_of(p + 1)].name;
+    }
+    located->positions.push_back(std::move(at));
+  }
+  if (!m.positions.empty()) {
+    auto first = m.positions.front();
+    for (auto p = first - std::min(first, m.context); p < first; ++p)
+      located->context.push_back(place(chunks, p));
+  }
+  return std::shared_ptr<const positions_located>(std::move(located));
+}
+
+}  // namespace
+
+caf::result<locate_result> catalog_state::locate(const locate_positions& m) {
+  using promise_type = caf::typed_response_promise<locate_result>;
+  auto promise = self->make_response_promise<promise_type>();
+  with_chunks(m.conversation, m.uid,
+              [m, promise](const result<entry*>& e) mutable {
+                promise.deliver(e ? locate_in(*e.value(), m)
+                                  : locate_result(fail(e.error().code,
+                                                       e.error().context)));
+              });
+  return promise;
+}
+
+caf::result<token_ids_result> catalog_state::ids(const get_token_ids& m) {
+  auto it = entries.find(m.conversation);
+  if (it == entries.end() || !it->second.chunks)
+    return token_ids_result(
+        fail(error_code::not_found, no_such_conversation(m.conversation).context));
+  std::vector<token_id> ids;
+  for (const auto& chunk : *it->second.chunks)
+    for (const auto& token : chunk.tokens)
+      if (ids.size() < m.end) ids.push_back(token.id);
+  return token_ids_result(std::move(ids));
+}
+
+list_result catalog_state::list(const list_conversations& m) {
+  std::vector<conversation_record> found;
+  for (const auto& [id, e] : entries) {
+    if (e.record.owner_uid != m.uid) continue;
+    if (!m.model.empty() && e.record.model != m.model) continue;
+    auto record = e.record;
+    if (e.busy()) record.state = turn_state::running;
+    found.push_back(std::move(record));
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.created_unix_ms, a.id) >
+           std::pair(b.created_unix_ms, b.id);
+  });
+  if (m.limit != 0 && found.size() > m.limit) found.resize(m.limit);
+  return found;
+}
+
+caf::result<show_result> catalog_state::show(const show_conversation& m) {
+  using promise_type = caf::typed_response_promise<show_result>;
+  auto promise = self->make_response_promise<promise_type>();
+  with_chunks(m.conversation, m.uid, [promise](
+                                         const result<entry*>& e) mutable {
+    if (!e) {
+      promise.deliver(show_result(fail(e.error().code, e.error().context)));
+      return;
+    }
+    auto shown = std::make_shared<conversation_shown>();
+    shown->record = e.value()->record;
+    if (e.value()->busy()) shown->record.state = turn_state::running;
+    shown->chunks = *e.value()->chunks;
+    promise.deliver(
+        show_result(std::shared_ptr<const conversation_shown>(shown)));
+  });
+  return promise;
+}
+
+}  // namespace lamina

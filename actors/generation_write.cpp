@@ -1,0 +1,236 @@
+// The write path of a turn: rows to the shards and codecs, chunks and records
+// to disk, in order, and what became of them to the ledger.
+#include "actors/generation.hpp"
+
+#include <caf/all.hpp>
+#include <utility>
+
+namespace lamina {
+namespace {
+
+error gone(std::string_view who, const caf::error& e) {
+  return {error_code::unavailable,
+          "the " + std::string(who) + " did not answer: " + to_string(e)};
+}
+
+void set_activations(chunk_record& chunk, presence p) {
+  chunk.embed = chunk.resid_post = chunk.final_norm = p;
+}
+
+}  // namespace
+
+std::optional<turn_state> generation_state::end_state() const {
+  if (came_to_nothing()) return std::nullopt;
+  if (failure) return turn_state::failed;
+  return reason == finish_reason::cancelled ? turn_state::cancelled
+                                            : turn_state::complete;
+}
+
+/// The rows of a chunk are complete, or all there will be.
+void generation_state::seal(std::uint32_t index, const ready_rows& ready) {
+  // A chunk before this one may have lost its rows; it goes without.
+  while (sealed_next < index) {
+    commits.put(sealed_next, {sealed_next, {}, 0});
+    ++sealed_next;
+  }
+  encode(index, ready);
+  if (plan.options->lens == lens_mode::deferred) defer_lens(index, ready);
+  predecessor = ready;
+  rows.erase(index);
+  sealed_next = index + 1;
+}
+
+void generation_state::encode(std::uint32_t index, const ready_rows& ready) {
+  ++outstanding;
+  auto chunk_name = log.chunk(index).name;
+  auto credit = ready.chunk->bytes();
+  self->request(plan.view->codec_of(chunk_name), caf::infinite,
+                encode_rows{chunk_name, ready})
+      .then(
+          [this, index, chunk_name, credit](const rows_encoded& values) {
+            --outstanding;
+            self->send(plan.view->shard_of(chunk_name), publish_values{chunk_name, values});
+            commits.put(index, {index, values, credit});
+            commit_sealed();
+          },
+          [this, index, chunk_name, credit](const caf::error& e) {
+            --outstanding;
+            lose_durability(gone("codec", e));
+            self->send(plan.view->shard_of(chunk_name), discard_chunk{chunk_name});
+            commits.put(index, {index, {}, credit});
+            commit_sealed();
+          });
+}
+
+void generation_state::defer_lens(std::uint32_t index,
+                                  const ready_rows& ready) {
+  auto input = std::make_shared<lens_input>();
+  input->rows = ready;
+  if (predecessor.chunk && predecessor.end == chunk_positions &&
+      chunk_of(predecessor.chunk->first()) + 1 == index)
+    input->predecessor = predecessor;
+  for (const auto& t : log.chunk(index).tokens) input->tokens.push_back(t.id);
+  input->tokens.resize(ready.end);
+  ++outstanding;
+  auto chunk_name = log.chunk(index).name;
+  self->request(plan.view->lens_backlog, caf::infinite,
+                compute_lens_rows{plan.hosted.model, input})
+      .then(
+          [this, index, chunk_name](const lens_computed& computed) {
+            --outstanding;
+            lens_ready(index, chunk_name, computed ? computed.value() : nullptr);
+          },
+          [this, index, chunk_name](const caf::error&) {
+            --outstanding;
+            lens_ready(index, chunk_name, nullptr);
+          });
+}
+
+/// Null rows: refused or failed, the records are computed when asked for.
+void generation_state::lens_ready(std::uint32_t index, const digest& chunk_name,
+                                  const lens_rows_ptr& records) {
+  if (!records) {
+    mark(index, chunk_name, std::nullopt, presence::on_demand);
+    return end_when_served();
+  }
+  auto first = first_position(index);
+  self->send(plan.view->shard_of(chunk_name), publish_lens{chunk_name, first, records});
+  auto block = std::make_shared<lens_block>(make_lens_block(records->layers));
+  merge(*block, first, *records);
+  write({put_lens{chunk_name, std::move(block)}},
+        [this, index, chunk_name](const std::optional<error>& failed) {
+          mark(index, chunk_name, std::nullopt,
+               failed ? presence::on_demand : presence::present);
+        });
+}
+
+/// Chunks of a turn without capture, and those whose rows never came.
+void generation_state::flush_uncaptured() {
+  for (; sealed_next < log.chunks().size(); ++sealed_next)
+    commits.put(sealed_next, {sealed_next, {}, 0});
+  commit_sealed();
+}
+
+void generation_state::commit_sealed() {
+  while (auto chunk = commits.take()) commit(std::move(*chunk));
+}
+
+void generation_state::commit(sealed_chunk sealed) {
+  auto& chunk = log.chunk(sealed.index);
+  auto record = chunk;
+  if (chunk.resid_post == presence::pending) {
+    auto state = sealed.values.empty() ? presence::dropped : presence::present;
+    set_activations(record, state);
+    if (state == presence::dropped)
+      dropped_positions += static_cast<std::uint32_t>(record.tokens.size());
+  }
+  lens_block_ptr block;
+  if (auto it = lens.find(sealed.index); it != lens.end()) {
+    block = std::make_shared<const lens_block>(std::move(it->second));
+    lens.erase(it);
+  }
+  if (record.lens == presence::pending)
+    record.lens = block ? presence::present : presence::on_demand;
+  bool last = finished && sealed.index + 1 == log.chunks().size();
+  plan.record.positions = static_cast<position_t>(
+      first_position(sealed.index) + record.tokens.size());
+  plan.record.state = last ? *end_state() : turn_state::running;
+  auto lens_state = record.lens;
+  write({put_conversation{plan.record},
+         put_chunk{plan.record.id, sealed.index, std::move(record),
+                   sealed.values, block}},
+        [this, sealed, chunk_name = chunk.name,
+         lens_state](const std::optional<error>& failed) {
+          committed(sealed, chunk_name, failed);
+          if (plan.options->lens == lens_mode::eager)
+            mark(sealed.index, chunk_name, std::nullopt, lens_state);
+        });
+}
+
+void generation_state::committed(const sealed_chunk& sealed, const digest& chunk_name,
+                                 const std::optional<error>& failed) {
+  if (sequence && sealed.credit != 0)
+    self->send(plan.hosted.actor, return_credit{*sequence, sealed.credit});
+  bool pending = log.chunk(sealed.index).resid_post == presence::pending;
+  if (pending)
+    mark(sealed.index, chunk_name,
+         failed || sealed.values.empty() ? presence::dropped
+                                         : presence::present,
+         std::nullopt);
+  auto end = first_position(sealed.index) + log.chunk(sealed.index).tokens.size();
+  if (!failed)
+    self->send(plan.view->catalog,
+               positions_made_durable{plan.record.id,
+                                      static_cast<position_t>(end)});
+}
+
+/// The turn's last words: final states of its chunks and of itself.
+void generation_state::commit_end() {
+  closing = true;
+  plan.record.state = *end_state();
+  plan.record.positions = log.size();
+  std::vector<write_op> ops{put_conversation{plan.record}};
+  for (auto i = chunk_of(turn_first); i < log.chunks().size(); ++i)
+    ops.push_back(put_chunk{plan.record.id, i, log.chunk(i), {}, nullptr});
+  write(std::move(ops), [this](const std::optional<error>& failed) {
+    durable = clock::now();
+    if (!failed && !not_durable)
+      self->send(plan.view->catalog,
+                 positions_made_durable{plan.record.id, log.size()});
+    serve_all();
+  });
+}
+
+void generation_state::write(std::vector<write_op> ops,
+                             std::function<void(std::optional<error>)> then) {
+  ++outstanding;
+  self->request(
+          plan.view->disk, caf::infinite,
+          write_ops{
+              std::make_shared<const std::vector<write_op>>(std::move(ops))})
+      .then(
+          [this, then](const result<ops_written>& written) {
+            --outstanding;
+            if (!written) lose_durability(written.error());
+            then(written ? std::nullopt : std::optional(written.error()));
+            end_when_served();
+          },
+          [this, then](const caf::error& e) {
+            --outstanding;
+            auto why = gone("disk", e);
+            lose_durability(why);
+            then(why);
+            end_when_served();
+          });
+}
+
+void generation_state::mark(std::uint32_t index, const digest& chunk_name,
+                            std::optional<presence> activations,
+                            std::optional<presence> records) {
+  auto& chunk = log.chunk(index);
+  if (chunk.name == chunk_name) {
+    if (activations) set_activations(chunk, *activations);
+    if (records) chunk.lens = *records;
+  }
+  self->send(plan.view->catalog, mark_chunk{plan.record.id, index, chunk_name,
+                                            activations, records});
+}
+
+caf::result<acknowledgement> generation_state::pin(bool pinned) {
+  plan.record.pinned = pinned;
+  using promise_type = caf::typed_response_promise<acknowledgement>;
+  auto promise = self->make_response_promise<promise_type>();
+  write({put_conversation{plan.record}},
+        [promise](const std::optional<error>& failed) mutable {
+          promise.deliver(failed ? acknowledgement(fail(failed->code,
+                                                     failed->context))
+                                 : acknowledgement(acknowledged{}));
+        });
+  return promise;
+}
+
+void generation_state::lose_durability(const error& why) {
+  if (!not_durable) not_durable = why;
+}
+
+}  // namespace lamina
