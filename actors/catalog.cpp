@@ -32,6 +32,17 @@ error no_such_conversation(conversation_id id) {
   return {error_code::not_found, "no conversation " + conversation_text(id)};
 }
 
+catalog_state::~catalog_state() {
+  const error gone{error_code::unavailable, "the catalog stopped"};
+  for (auto& [id, e] : entries) {
+    for (const auto& callback : std::exchange(e.loading, {}))
+      callback(failed_with<entry*>(gone));
+    for (auto& w : std::exchange(e.forks, {}))
+      w.reply.deliver(failed_with<conversation_record>(gone));
+  }
+  if (draining) draining->deliver(turns_drained{});
+}
+
 // ---- entries ----------------------------------------------------------------
 
 void catalog_state::load_all() {
@@ -39,7 +50,10 @@ void catalog_state::load_all() {
       .await(
           [this](const conversations_read& read) {
             if (!read) {
-              spdlog::error("catalog: {}", lamina::to_string(read.error()));
+              // Going on empty would hide everything: the supervisor tries
+              // again.
+              self->quit(caf::make_error(caf::sec::runtime_error,
+                                         lamina::to_string(read.error())));
               return;
             }
             for (auto record : read.value()) {
@@ -50,9 +64,7 @@ void catalog_state::load_all() {
               e.durable = record.positions;
             }
           },
-          [](const caf::error& e) {
-            spdlog::error("catalog: no reader: {}", caf::to_string(e));
-          });
+          [this](const caf::error& e) { self->quit(e); });
 }
 
 result<catalog_state::entry*> catalog_state::owned(conversation_id id,
@@ -100,7 +112,7 @@ void catalog_state::unload_oldest() {
   for (auto& [id, e] : entries) {
     if (!e.chunks) continue;
     ++count;
-    if (!e.newest && (!oldest || e.used < oldest->used)) oldest = &e;
+    if (!e.syncing() && (!oldest || e.used < oldest->used)) oldest = &e;
   }
   if (count > options.loaded_max && oldest) oldest->chunks.reset();
 }
@@ -136,7 +148,8 @@ result<catalog_state::entry*> catalog_state::create(
     return fail(error_code::unavailable,
                 "model '" + m.model + "' is not ready: " + hosted.health);
   conversation_id id = 0;
-  while (id == 0 || entries.count(id) != 0) id = random();
+  while (id == 0 || entries.count(id) != 0)
+    id = random();
   auto& e = entries[id];
   auto& r = e.record;
   r.id = id;
@@ -157,8 +170,9 @@ result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
                 "another turn is being written to " + conversation_text(r.id));
   if (!m.model.empty() && m.model != r.model)
     return fail(error_code::invalid_argument,
-                "conversation " + conversation_text(r.id) + " belongs to model '" +
-                    r.model + "', not '" + m.model + "'");
+                "conversation " + conversation_text(r.id) +
+                    " belongs to model '" + r.model + "', not '" + m.model +
+                    "'");
   auto hosted = view->models.find(r.model);
   if (hosted == view->models.end() || !hosted->second.actor)
     return fail(error_code::unavailable,
@@ -176,13 +190,15 @@ result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
   plan->abandon_after = options.abandon_after;
   auto writer = self->spawn(generation, plan);
   self->monitor(writer);
-  e.writer = e.newest = generation_actor(writer);
+  e.writer = generation_actor(writer);
+  e.turns.push_back(e.writer);
   return turn_opened{r.id, e.writer};
 }
 
 result<turn_opened> catalog_state::turn_of(const find_turn& m) {
   BOOST_OUTCOME_TRY(e, owned(m.conversation, m.uid));
-  return turn_opened{m.conversation, e->newest};
+  return turn_opened{m.conversation,
+                     e->turns.empty() ? generation_actor{} : e->turns.back()};
 }
 
 void catalog_state::update(const update_chunk& m) {
@@ -225,39 +241,51 @@ void catalog_state::made_durable(const positions_made_durable& m) {
   auto& e = it->second;
   e.durable = std::max(e.durable, m.end);
   auto ready = std::stable_partition(
-      e.forks.begin(), e.forks.end(), [&](const fork_waiting& w) {
-        return w.command.position > e.durable;
-      });
+      e.forks.begin(), e.forks.end(),
+      [&](const fork_waiting& w) { return w.command.position > e.durable; });
   std::vector<fork_waiting> due(ready, e.forks.end());
   e.forks.erase(ready, e.forks.end());
-  for (auto& w : due) fork_now(e, std::move(w));
+  for (auto& w : due)
+    fork_now(e, std::move(w));
 }
 
 void catalog_state::writer_down(const caf::down_msg& m) {
+  auto is_it = [&](const generation_actor& g) {
+    return g.address() == m.source;
+  };
   for (auto it = entries.begin(); it != entries.end(); ++it) {
     auto& e = it->second;
-    if (!e.newest || e.newest.address() != m.source) continue;
-    if (e.writer && e.writer.address() == m.source) {
+    if (std::erase_if(e.turns, is_it) == 0) continue;
+    if (e.writer && is_it(e.writer)) {
       // It ended without saying so: a bug, or the system is going down.
       e.writer = nullptr;
       e.record.state = turn_state::interrupted;
       ++e.record.turns;
     }
-    e.newest = nullptr;
+    if (e.syncing()) break;
     for (auto& w : std::exchange(e.forks, {}))
       w.reply.deliver(failed_with<conversation_record>(
           {error_code::unavailable, "these positions did not become durable"}));
     // These may erase the entry, so they are taken out of it first.
     auto due = std::exchange(e.when_synced, {});
-    for (const auto& action : due) action();
+    for (const auto& action : due)
+      action();
     break;
   }
   check_drained();
 }
 
+/// Running turns write with the handles of the newest view, too.
+void catalog_state::follow(const view_ptr& newest) {
+  view = newest;
+  for (auto& [id, e] : entries)
+    for (const auto& turn : e.turns)
+      self->send(turn, view_changed{newest});
+}
+
 caf::result<turns_drained> catalog_state::drain(const drain_turns& m) {
-  draining = self->make_response_promise<
-      caf::typed_response_promise<turns_drained>>();
+  draining =
+      self->make_response_promise<caf::typed_response_promise<turns_drained>>();
   auto promise = *draining;
   self->delayed_send(self, std::chrono::milliseconds(m.grace_ms),
                      drain_grace_over{});
@@ -273,7 +301,7 @@ void catalog_state::cancel_all() {
 void catalog_state::check_drained() {
   if (!draining) return;
   for (const auto& [id, e] : entries)
-    if (e.newest) return;
+    if (e.syncing()) return;
   draining->deliver(turns_drained{});
 }
 
@@ -316,7 +344,7 @@ catalog_self::behavior_type catalog(catalog_state::pointer self,
       [&state](const drain_turns& m) { return state.drain(m); },
       [&state](const drain_grace_over&) { state.cancel_all(); },
       [&state](const get_catalog_status&) { return state.status(); },
-      [&state](const view_changed& m) { state.view = m.view; },
+      [&state](const view_changed& m) { state.follow(m.view); },
       [&state, self, flush_every](const access_flush_due&) {
         state.flush_access();
         self->delayed_send(self, flush_every, access_flush_due{});

@@ -53,17 +53,19 @@ struct catalog_state {
     std::vector<std::function<void(const result<entry*>&)>> loading;
 
     bool busy() const { return static_cast<bool>(writer); }
+    bool syncing() const { return !turns.empty(); }
     position_t size() const { return record.positions; }
-    generation_actor writer;  // the turn that runs; null: none
-    generation_actor newest;  // the last turn, as long as it is syncing
-    position_t durable = 0;   // positions that are synced
-    std::vector<fork_waiting> forks;  // wait for positions to be durable
-    std::vector<std::function<void()>> when_synced;  // after `newest` is gone
-    bool accessed = false;            // access time not yet on disk
-    std::uint64_t used = 0;           // for unloading the oldest
+    generation_actor writer;              // the turn that runs; null: none
+    std::vector<generation_actor> turns;  // it, and those still syncing
+    position_t durable = 0;               // positions that are synced
+    std::vector<fork_waiting> forks;      // wait for positions to be durable
+    std::vector<std::function<void()>> when_synced;  // after the last turn
+    bool accessed = false;   // access time not yet on disk
+    std::uint64_t used = 0;  // for unloading the oldest
   };
 
-  catalog_state(pointer actor) : self(actor) {}
+  explicit catalog_state(pointer actor) : self(actor) {}
+  ~catalog_state();
 
   void load_all();
   result<entry*> owned(conversation_id id, std::uint32_t uid);
@@ -90,6 +92,7 @@ struct catalog_state {
                   caf::typed_response_promise<acknowledgement> reply);
   caf::result<record_result> pin(const pin_conversation& m);
   caf::result<record_result> split(const split_conversation& m);
+  void split_loaded(entry& e, fork_waiting w);
   void fork_now(entry& e, fork_waiting w);
   void write_record(const conversation_record& record,
                     std::function<void(const acknowledgement&)> then);
@@ -97,6 +100,7 @@ struct catalog_state {
   caf::result<turns_drained> drain(const drain_turns& m);
   void cancel_all();
   void check_drained();
+  void follow(const view_ptr& newest);
   catalog_status status() const;
 
   static inline const char* name = "catalog";
@@ -110,6 +114,6 @@ struct catalog_state {
 };
 
 catalog_self::behavior_type catalog(catalog_state::pointer self,
-                                     catalog_options options, view_ptr view);
+                                    catalog_options options, view_ptr view);
 
 }  // namespace lamina

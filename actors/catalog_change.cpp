@@ -38,16 +38,17 @@ caf::result<record_result> catalog_state::pin(const pin_conversation& m) {
   e.record.pinned = m.pinned;
   using promise_type = caf::typed_response_promise<record_result>;
   auto promise = self->make_response_promise<promise_type>();
-  auto answer = [promise, record = e.record](const acknowledgement& done) mutable {
+  auto answer = [promise,
+                 record = e.record](const acknowledgement& done) mutable {
     promise.deliver(done ? record_result(record)
                          : failed_with<conversation_record>(done.error()));
   };
-  if (!e.newest) {
+  if (!e.syncing()) {
     write_record(e.record, answer);
     return promise;
   }
   // The turn writes this record itself as it goes, so it must know.
-  self->request(e.newest, disk_timeout, pin_turn{m.pinned})
+  self->request(e.turns.back(), disk_timeout, pin_turn{m.pinned})
       .then(answer, [this, answer, id = m.conversation](const caf::error&) {
         if (auto it = entries.find(id); it != entries.end())
           write_record(it->second.record, answer);
@@ -68,10 +69,9 @@ caf::result<acknowledgement> catalog_state::remove(
   using promise_type = caf::typed_response_promise<acknowledgement>;
   auto promise = self->make_response_promise<promise_type>();
   // What a turn still writes must not come after the deletion.
-  if (e.newest)
-    e.when_synced.push_back([this, id = m.conversation, promise] {
-      remove_now(id, promise);
-    });
+  if (e.syncing())
+    e.when_synced.push_back(
+        [this, id = m.conversation, promise] { remove_now(id, promise); });
   else
     remove_now(m.conversation, promise);
   return promise;
@@ -80,9 +80,10 @@ caf::result<acknowledgement> catalog_state::remove(
 void catalog_state::remove_now(
     conversation_id id, caf::typed_response_promise<acknowledgement> reply) {
   auto it = entries.find(id);
-  if (it == entries.end())
-    return reply.deliver(
-        failed_with<acknowledged>(no_such_conversation(id)));
+  if (it == entries.end()) {
+    reply.deliver(failed_with<acknowledged>(no_such_conversation(id)));
+    return;
+  }
   auto& e = it->second;
   for (const auto& chunk : e.chunks ? *e.chunks : std::vector<chunk_record>{})
     if (!chunk.full)
@@ -90,6 +91,8 @@ void catalog_state::remove_now(
   if (auto hosted = view->models.find(e.record.model);
       hosted != view->models.end() && hosted->second.actor)
     self->send(hosted->second.actor, forget_conversation{id});
+  for (const auto& callback : std::exchange(e.loading, {}))
+    callback(failed_with<entry*>(no_such_conversation(id)));
   entries.erase(it);
   auto ops = std::make_shared<std::vector<write_op>>();
   ops->push_back(delete_conversation{id});
@@ -107,45 +110,55 @@ void catalog_state::remove_now(
 }
 
 caf::result<record_result> catalog_state::split(const split_conversation& m) {
-  auto found = owned(m.conversation, m.uid);
-  if (!found) return failed_with<conversation_record>(found.error());
-  auto& e = *found.value();
-  if (m.position == 0 || m.position > e.size())
-    return failed_with<conversation_record>(
-        {error_code::out_of_range,
-         "a fork keeps the first N positions, N from 1 to " +
-             std::to_string(e.size()) + "; got " + std::to_string(m.position)});
   using promise_type = caf::typed_response_promise<record_result>;
   auto promise = self->make_response_promise<promise_type>();
-  if (m.position <= e.durable || !e.newest) {
-    fork_now(e, {m, promise});
-  } else {
-    e.forks.push_back({m, promise});
-  }
+  with_chunks(
+      m.conversation, m.uid,
+      [this, m, promise](const result<entry*>& found) mutable {
+        if (found)
+          split_loaded(*found.value(), {m, promise});
+        else
+          promise.deliver(failed_with<conversation_record>(found.error()));
+      });
   return promise;
+}
+
+void catalog_state::split_loaded(entry& e, fork_waiting w) {
+  auto position = w.command.position;
+  if (position == 0 || position > e.size()) {
+    w.reply.deliver(failed_with<conversation_record>(
+        {error_code::out_of_range,
+         "a fork keeps the first N positions, N from 1 to " +
+             std::to_string(e.size()) + "; got " + std::to_string(position)}));
+  } else if (position <= e.durable || !e.syncing()) {
+    fork_now(e, std::move(w));
+  } else {
+    e.forks.push_back(std::move(w));
+  }
 }
 
 void catalog_state::fork_now(entry& e, fork_waiting w) {
   auto record = e.record;
-  do record.id = random();
+  do
+    record.id = random();
   while (record.id == 0 || entries.count(record.id) != 0);
   record.parent = w.command.conversation;
   record.forked_at = record.positions = w.command.position;
   record.pinned = false;
   record.state = turn_state::complete;
   record.created_unix_ms = record.accessed_unix_ms = now_unix_ms();
-  if (e.chunks)
-    record.turns = 1u + (*e.chunks)[chunk_of(record.positions - 1)]
-                            .tokens[row_in_chunk(record.positions - 1)]
-                            .turn;
+  const auto last = record.positions - 1;
+  if (e.chunks && chunk_of(last) < e.chunks->size())
+    record.turns =
+        1u + (*e.chunks)[chunk_of(last)].tokens[row_in_chunk(last)].turn;
   auto ops = std::make_shared<std::vector<write_op>>();
   ops->push_back(fork_conversation{w.command.conversation, record});
   self->request(view->disk, disk_timeout, write_ops{ops})
       .then(
           [this, w, record](const result<ops_written>& written) mutable {
             if (!written) {
-              w.reply.deliver(failed_with<conversation_record>(
-                  written.error()));
+              w.reply.deliver(
+                  failed_with<conversation_record>(written.error()));
               return;
             }
             auto& fork = entries[record.id];
@@ -164,7 +177,7 @@ void catalog_state::fork_now(entry& e, fork_waiting w) {
 void catalog_state::flush_access() {
   auto ops = std::make_shared<std::vector<write_op>>();
   for (auto& [id, e] : entries) {
-    if (!e.accessed || e.newest) continue;
+    if (!e.accessed || e.syncing()) continue;
     e.accessed = false;
     ops->push_back(put_conversation{e.record});
   }

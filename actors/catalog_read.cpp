@@ -20,7 +20,8 @@ result<std::shared_ptr<const positions_located>> locate_in(
   located->running = e.busy();
   const auto& chunks = *e.chunks;
   position_t size = 0;
-  for (const auto& c : chunks) size += static_cast<position_t>(c.tokens.size());
+  for (const auto& c : chunks)
+    size += static_cast<position_t>(c.tokens.size());
   for (auto p : m.positions) {
     if (p >= size)
       return fail(error_code::out_of_range,
@@ -56,9 +57,9 @@ caf::result<locate_result> catalog_state::locate(const locate_positions& m) {
   auto promise = self->make_response_promise<promise_type>();
   with_chunks(m.conversation, m.uid,
               [m, promise](const result<entry*>& e) mutable {
-                promise.deliver(e ? locate_in(*e.value(), m)
-                                  : locate_result(fail(e.error().code,
-                                                       e.error().context)));
+                promise.deliver(
+                    e ? locate_in(*e.value(), m)
+                      : locate_result(fail(e.error().code, e.error().context)));
               });
   return promise;
 }
@@ -66,8 +67,8 @@ caf::result<locate_result> catalog_state::locate(const locate_positions& m) {
 caf::result<token_ids_result> catalog_state::ids(const get_token_ids& m) {
   auto it = entries.find(m.conversation);
   if (it == entries.end() || !it->second.chunks)
-    return token_ids_result(
-        fail(error_code::not_found, no_such_conversation(m.conversation).context));
+    return token_ids_result(fail(error_code::not_found,
+                                 no_such_conversation(m.conversation).context));
   std::vector<token_id> ids;
   for (const auto& chunk : *it->second.chunks)
     for (const auto& token : chunk.tokens)
@@ -95,19 +96,20 @@ list_result catalog_state::list(const list_conversations& m) {
 caf::result<show_result> catalog_state::show(const show_conversation& m) {
   using promise_type = caf::typed_response_promise<show_result>;
   auto promise = self->make_response_promise<promise_type>();
-  with_chunks(m.conversation, m.uid, [promise](
-                                         const result<entry*>& e) mutable {
-    if (!e) {
-      promise.deliver(show_result(fail(e.error().code, e.error().context)));
-      return;
-    }
-    auto shown = std::make_shared<conversation_shown>();
-    shown->record = e.value()->record;
-    if (e.value()->busy()) shown->record.state = turn_state::running;
-    shown->chunks = *e.value()->chunks;
-    promise.deliver(
-        show_result(std::shared_ptr<const conversation_shown>(shown)));
-  });
+  with_chunks(
+      m.conversation, m.uid, [promise](const result<entry*>& e) mutable {
+        if (!e) {
+          promise.deliver(show_result(fail(e.error().code, e.error().context)));
+          return;
+        }
+        auto shown = std::make_shared<conversation_shown>();
+        shown->record = e.value()->record;
+        if (e.value()->busy()) shown->record.state = turn_state::running;
+        shown->chunks = *e.value()->chunks;
+        shown->durable = e.value()->durable;
+        promise.deliver(
+            show_result(std::shared_ptr<const conversation_shown>(shown)));
+      });
   return promise;
 }
 

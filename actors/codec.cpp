@@ -8,9 +8,9 @@ namespace {
 
 values_decoded decode(const decode_values& m) {
   std::uint32_t rows = chunk_positions;
-  for (const auto& value : m.values) rows = std::min(rows, value->rows);
-  BOOST_OUTCOME_TRY(chunk,
-                    decode_slots(m.name, m.shape, m.first, m.values));
+  for (const auto& value : m.values)
+    rows = std::min(rows, value->rows);
+  BOOST_OUTCOME_TRY(chunk, decode_slots(m.name, m.shape, m.first, m.values));
   return ready_rows{std::move(chunk), 0, rows};
 }
 

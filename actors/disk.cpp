@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <caf/all.hpp>
 #include <utility>
 
@@ -12,7 +13,8 @@ namespace {
 std::uint64_t bytes_of(const write_op& op) {
   auto of_values = [](const std::vector<stored_value_ptr>& values) {
     std::uint64_t bytes = 0;
-    for (const auto& v : values) bytes += v->bytes.size();
+    for (const auto& v : values)
+      bytes += v->bytes.size();
     return bytes;
   };
   if (const auto* chunk = std::get_if<put_chunk>(&op))
@@ -20,6 +22,12 @@ std::uint64_t bytes_of(const write_op& op) {
   if (const auto* values = std::get_if<put_values>(&op))
     return of_values(values->values);
   return 1024;
+}
+
+bool gives_up_a_name(const write_op& op) {
+  const auto* chunk = std::get_if<put_chunk>(&op);
+  return std::holds_alternative<delete_conversation>(op) ||
+         (chunk && chunk->record.full);
 }
 
 }  // namespace
@@ -31,7 +39,8 @@ disk_state::~disk_state() {
 }
 
 void disk_state::enqueue(waiting w) {
-  for (const auto& op : *w.ops) group_bytes += bytes_of(op);
+  for (const auto& op : *w.ops)
+    group_bytes += bytes_of(op);
   group.push_back(std::move(w));
   if (group_bytes >= options.commit_bytes) {
     commit();
@@ -41,8 +50,9 @@ void disk_state::enqueue(waiting w) {
   }
 }
 
-void disk_state::commit() {
-  if (group.empty()) return;
+/// What went wrong with the whole transaction, if anything.
+std::optional<error> disk_state::commit() {
+  if (group.empty()) return std::nullopt;
   auto taken = std::exchange(group, {});
   group_bytes = 0;
   std::vector<write_op> ops;
@@ -59,6 +69,13 @@ void disk_state::commit() {
     spdlog::error("disk: commit failed: {}", status.last_error);
   }
   answer(taken, outcome);
+  if (!outcome) return outcome.error();
+  // Deleted conversations and tails that filled leave something behind.
+  if (std::any_of(ops.begin(), ops.end(), gives_up_a_name) && !sweep_armed) {
+    sweep_armed = true;
+    self->delayed_send(self, options.sweep_delay, sweep_due{});
+  }
+  return std::nullopt;
 }
 
 void disk_state::answer(const std::vector<waiting>& taken,
@@ -82,6 +99,7 @@ void disk_state::answer(const std::vector<waiting>& taken,
 }
 
 void disk_state::sweep() {
+  sweep_armed = false;
   auto swept = environment->sweep(options.sweep_bytes);
   if (!swept) {
     spdlog::error("disk: sweep failed: {}", to_string(swept.error()));
@@ -100,15 +118,12 @@ disk_self::behavior_type disk(disk_state::pointer self,
   return {
       [self](const write_ops& m) {
         auto promise = self->make_response_promise<disk_state::promise>();
-        bool deletes = false;
-        for (const auto& op : *m.ops)
-          deletes |= std::holds_alternative<delete_conversation>(op);
         self->state.enqueue({promise, m.ops});
-        if (deletes) self->send(self, sweep_due{});
         return promise;
       },
       [self](const flush_disk&) -> result<ops_written> {
-        self->state.commit();
+        if (auto failed = self->state.commit())
+          return fail(failed->code, failed->context);
         return ops_written{};
       },
       [self](const get_disk_status&) { return self->state.status; },

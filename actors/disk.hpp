@@ -22,13 +22,14 @@ struct disk_options {
   std::uint64_t commit_bytes = 16u << 20;
   std::chrono::milliseconds commit_delay{5};
   std::uint64_t sweep_bytes = 64u << 20;  // freed in one transaction at most
+  std::chrono::milliseconds sweep_delay{1000};
 };
 
 struct commit_due {};  // to itself
 struct sweep_due {};   // to itself
 
-using disk_self = disk_actor::extend<reacts_to<commit_due>,
-                                     reacts_to<sweep_due>>;
+using disk_self =
+    disk_actor::extend<reacts_to<commit_due>, reacts_to<sweep_due>>;
 
 struct disk_state {
   using pointer = disk_self::stateful_pointer<disk_state>;
@@ -43,7 +44,7 @@ struct disk_state {
   ~disk_state();
 
   void enqueue(waiting w);
-  void commit();
+  std::optional<error> commit();
   void answer(const std::vector<waiting>& group,
               const result<commit_report>& outcome);
   void sweep();
@@ -55,6 +56,7 @@ struct disk_state {
   std::vector<waiting> group;
   std::uint64_t group_bytes = 0;
   bool commit_armed = false;
+  bool sweep_armed = false;
   disk_status status;
 };
 

@@ -21,9 +21,8 @@ result<std::vector<token_record>> generation_state::prompt_tokens() const {
   const auto& prompt = plan.options->prompt;
   bool first = log.size() == 0;
   BOOST_OUTCOME_TRY(ids, text.encode(prompt, {first, false}));
-  if (ids.empty() && first)
-    return fail(error_code::invalid_argument,
-                "the prompt is empty, and so is the conversation");
+  if (prompt.empty())
+    return fail(error_code::invalid_argument, "the prompt is empty");
   std::vector<token_record> tokens;
   auto turn = static_cast<std::uint16_t>(plan.record.turns);
   for (auto id : ids) {
@@ -43,11 +42,14 @@ void generation_state::start() {
   auto request = std::make_shared<sequence_request>();
   request->conversation = plan.record.id;
   request->capture = options.capture;
-  request->capture_from = options.capture ? log.capture_from() : turn_first;
-  sealed_next = chunk_of(std::min(request->capture_from, turn_first));
+  request->capture_from = options.capture
+                              ? log.capture_from()
+                              : first_position(chunk_of(turn_first));
+  first_written = sealed_next = stored_next = chunk_of(request->capture_from);
   commits = in_order<sealed_chunk>(sealed_next);
   request->tokens = log.ids();
-  for (const auto& t : prompt.value()) request->tokens.push_back(t.id);
+  for (const auto& t : prompt.value())
+    request->tokens.push_back(t.id);
   request->max_new_tokens = options.max_new_tokens;
   request->stop = options.stop;
   request->sampling = options.sampling;
@@ -58,21 +60,30 @@ void generation_state::start() {
           [this, tokens = std::move(prompt).value()](
               const sequence_begun& id) mutable {
             if (!id) return fail_turn(id.error());
+            // Chunks that lacked activations are captured again.
             std::set<std::uint32_t> touched;
-            for (auto& t : tokens) touched.insert(log.append(std::move(t)));
+            for (auto i = first_written; i < log.chunks().size(); ++i) {
+              log.promise(i);
+              touched.insert(i);
+            }
+            for (auto& t : tokens)
+              touched.insert(log.append(std::move(t)));
             answer_first = log.size();
             for (auto index : touched)
               self->send(plan.view->catalog,
                          update_chunk{plan.record.id, index, log.chunk(index)});
             begun(id.value());
           },
-          [this](const caf::error& e) { fail_turn({error_code::unavailable,
-                      "the model did not answer: " + to_string(e)}); });
+          [this](const caf::error& e) {
+            fail_turn({error_code::unavailable,
+                       "the model did not answer: " + to_string(e)});
+          });
 }
 
 void generation_state::begun(sequence_id id) {
   sequence = id;
   ++plan.record.turns;
+  if (cancel_wanted) cancel();
   for (auto& [promise, watch] : std::exchange(early, {}))
     promise.deliver(admit(watch));
 }
@@ -106,17 +117,27 @@ watch_result generation_state::admit(const watch_turn& m) {
 
 // ---- from the model ---------------------------------------------------------
 
+void generation_state::cancel() {
+  cancel_wanted = true;
+  if (sequence && !finished)
+    self->send(plan.hosted.actor, cancel_sequence{*sequence});
+}
+
 void generation_state::advance(const sequence_progress& p) {
   if (p.finished) {
     finished = true;
     reason = *p.finished;
-    last_token_text_bytes = p.last_token_text_bytes;
   }
+  if (p.last_token_text_bytes) last_token_text_bytes = p.last_token_text_bytes;
   prompt_reused = std::max(prompt_reused, p.prompt_reused);
-  for (auto id : p.tokens) add_token(id);
-  for (const auto& records : p.lens) add_lens(*records);
-  for (const auto& ready : p.rows) add_rows(ready);
-  if (p.finished) finish(p);
+  for (auto id : p.tokens)
+    add_token(id);
+  for (const auto& records : p.lens)
+    add_lens(*records);
+  for (const auto& ready : p.rows)
+    add_rows(ready);
+  if (!plan.options->capture) seal_uncaptured();
+  if (p.finished) finish();
   serve_all();
 }
 
@@ -169,8 +190,9 @@ void generation_state::add_lens(const lens_rows& records) {
   }
 }
 
-void generation_state::finish(const sequence_progress&) {
-  for (auto& [index, ready] : std::map(rows)) seal(index, ready);
+void generation_state::finish() {
+  for (auto& [index, ready] : std::map(rows))
+    seal(index, ready);
   flush_uncaptured();
   self->send(plan.view->catalog, close_turn{plan.record.id, end_state()});
   end_when_served();
@@ -181,9 +203,11 @@ void generation_state::fail_turn(const error& why) {
   finished = true;
   failure = why;
   spdlog::warn("generation {}: {}", plan.record.id, lamina::to_string(why));
+  if (!early.empty()) watched = true;
   for (auto& [promise, watch] : std::exchange(early, {}))
     promise.deliver(watch_result(fail(why.code, why.context)));
-  for (auto& [index, ready] : std::map(rows)) seal(index, ready);
+  for (auto& [index, ready] : std::map(rows))
+    seal(index, ready);
   if (sequence) flush_uncaptured();
   self->send(plan.view->catalog, close_turn{plan.record.id, end_state()});
   serve_all();
@@ -193,10 +217,11 @@ void generation_state::fail_turn(const error& why) {
 generation_self::behavior_type generation(
     generation_state::pointer self, std::shared_ptr<generation_plan> plan) {
   auto& state = self->state;
-  state.started = generation_state::clock::now();
+  state.started = state.last_token = generation_state::clock::now();
   state.plan = std::move(*plan);
   self->set_down_handler([&state](const caf::down_msg& down) {
-    if (down.source == caf::actor_cast<caf::actor_addr>(state.plan.hosted.actor))
+    if (down.source ==
+        caf::actor_cast<caf::actor_addr>(state.plan.hosted.actor))
       return state.fail_turn(
           {error_code::unavailable,
            "the model actor stopped: " + to_string(down.reason)});
@@ -208,21 +233,17 @@ generation_self::behavior_type generation(
   return {
       [&state](const watch_turn& m) { return state.watch(m); },
       [&state](const leave_turn& m) { state.leave(m.viewer.address()); },
-      [&state, self](const cancel_turn&) {
-        if (state.sequence)
-          self->send(state.plan.hosted.actor,
-                     cancel_sequence{*state.sequence});
-      },
+      [&state](const cancel_turn&) { state.cancel(); },
       [&state](const pin_turn& m) { return state.pin(m.pinned); },
       [&state](const sequence_advanced& m) { state.advance(*m.progress); },
       [&state](const sequence_failed& m) { state.fail_turn(m.reason); },
-      [&state, self](const abandon_due& m) {
+      [&state](const view_changed& m) { state.plan.view = m.view; },
+      [&state](const end_due&) { state.self->quit(); },
+      [&state](const abandon_due& m) {
         if (m.epoch != state.abandon_epoch) return;
         state.watched = true;  // or nobody came for it
         if (!state.viewers.empty() || state.finished) return state.serve_all();
-        if (state.sequence && !state.plan.options->keep_running)
-          self->send(state.plan.hosted.actor,
-                     cancel_sequence{*state.sequence});
+        if (!state.plan.options->keep_running) state.cancel();
       },
   };
 }

@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "actors/generations/turn_log.hpp"
@@ -30,8 +31,10 @@ namespace lamina {
 struct abandon_due {
   std::uint32_t epoch = 0;
 };
+struct end_due {};  // viewers that still do not take anything are left behind
 
-using generation_self = generation_actor::extend<reacts_to<abandon_due>>;
+using generation_self =
+    generation_actor::extend<reacts_to<abandon_due>, reacts_to<end_due>>;
 
 /// What the catalog hands to a new generation.
 struct generation_plan {
@@ -50,10 +53,10 @@ struct generation_state {
 
   struct viewer {
     viewer_actor handle;
-    position_t next = 0;        // first position not sent
-    bool taking = false;        // a batch is under way
+    position_t next = 0;  // first position not sent
+    bool taking = false;  // a batch is under way
     bool wait_durable = false;
-    bool served = false;        // has its done or failed
+    bool served = false;  // has its done or failed
     utf8_stream text;
   };
 
@@ -64,7 +67,8 @@ struct generation_state {
     std::uint64_t credit = 0;
   };
 
-  generation_state(pointer actor) : self(actor), log(0, {}, {}, {}), commits(0) {}
+  generation_state(pointer actor)
+      : self(actor), log(0, {}, {}, {}), commits(0) {}
   ~generation_state();
 
   // Beginning.
@@ -79,7 +83,8 @@ struct generation_state {
   void add_token(token_id id);
   void add_rows(const ready_rows& rows);
   void add_lens(const lens_rows& rows);
-  void finish(const sequence_progress& p);
+  void finish();
+  void cancel();
   void fail_turn(const error& reason);
 
   // Write path.
@@ -92,6 +97,7 @@ struct generation_state {
   void commit(sealed_chunk chunk);
   void committed(const sealed_chunk& chunk, const digest& name,
                  const std::optional<error>& failed);
+  void seal_uncaptured();
   void flush_uncaptured();
   void commit_end();
   void write(std::vector<write_op> ops,
@@ -117,19 +123,25 @@ struct generation_state {
   pointer self;
   generation_plan plan;
   turn_log log;
-  position_t turn_first = 0;   // of this turn's first token
+  position_t turn_first = 0;  // of this turn's first token
   position_t answer_first = 0;
   std::optional<sequence_id> sequence;
   std::map<std::uint32_t, ready_rows> rows;  // newest, of unsealed chunks
   std::map<std::uint32_t, lens_block> lens;  // eager records, likewise
-  ready_rows predecessor;      // the chunk before the next one to seal
+  ready_rows predecessor;  // the chunk before the next one to seal
   in_order<sealed_chunk> commits;
-  std::uint32_t sealed_next = 0;  // chunks below are sealed
+  std::uint32_t first_written = 0;    // the first chunk this turn writes
+  std::uint32_t sealed_next = 0;      // chunks below are sealed
+  std::uint32_t stored_next = 0;      // chunks below are known to be on disk
+  std::set<std::uint32_t> written;    // those beyond it that are, too
+  std::set<std::uint32_t> unwritten;  // those whose commit failed
   std::uint32_t outstanding = 0;  // encodes, lens blocks and commits under way
-  bool finished = false;       // the text is complete
-  bool watched = false;        // somebody came to see it, or nobody will
-  bool closing = false;        // the last commit is out
-  std::optional<error> failure;   // of the turn
+  bool finished = false;          // the text is complete
+  bool watched = false;           // somebody came to see it, or nobody will
+  bool cancel_wanted = false;
+  bool ending = false;           // end_due is on its way
+  bool closing = false;          // the last commit is out
+  std::optional<error> failure;  // of the turn
   std::optional<error> not_durable;
   finish_reason reason = finish_reason::length;
   std::optional<std::uint32_t> last_token_text_bytes;
@@ -144,7 +156,7 @@ struct generation_state {
   clock::time_point durable;
 };
 
-generation_self::behavior_type generation(generation_state::pointer self,
-                                          std::shared_ptr<generation_plan> plan);
+generation_self::behavior_type generation(
+    generation_state::pointer self, std::shared_ptr<generation_plan> plan);
 
 }  // namespace lamina

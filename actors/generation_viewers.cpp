@@ -16,12 +16,18 @@ double milliseconds(generation_state::clock::duration d) {
 
 std::string_view name_of(finish_reason r) {
   switch (r) {
-    case finish_reason::length: return "length";
-    case finish_reason::stop: return "stop";
-    case finish_reason::end_of_text: return "end_of_text";
-    case finish_reason::context_full: return "context_full";
-    case finish_reason::cancelled: return "cancelled";
-    case finish_reason::prefilled: return "prefilled";
+    case finish_reason::length:
+      return "length";
+    case finish_reason::stop:
+      return "stop";
+    case finish_reason::end_of_text:
+      return "end_of_text";
+    case finish_reason::context_full:
+      return "context_full";
+    case finish_reason::cancelled:
+      return "cancelled";
+    case finish_reason::prefilled:
+      return "prefilled";
   }
   return "unknown";
 }
@@ -29,12 +35,13 @@ std::string_view name_of(finish_reason r) {
 }  // namespace
 
 void generation_state::serve_all() {
-  for (auto& v : viewers) serve(v);
+  for (auto& v : viewers)
+    serve(v);
   end_when_served();
 }
 
 void generation_state::serve(viewer& v) {
-  if (v.taking) return;
+  if (v.taking || v.served) return;
   if (v.next < log.size()) return send_batch(v);
   if (!finished) return;
   if (auto rest = v.text.finish(); !rest.empty()) {
@@ -62,7 +69,7 @@ void generation_state::send_batch(viewer& v) {
     batch.tokens.push_back({v.next, token});
     if (token.who != role::assistant || text.is_special(token.id)) continue;
     std::string_view bytes = token.bytes;
-    if (finished && last_token_text_bytes && v.next + 1 == log.size())
+    if (last_token_text_bytes && v.next + 1 == log.size())
       bytes = bytes.substr(0, *last_token_text_bytes);
     batch.text += v.text.push(bytes);
   }
@@ -104,7 +111,7 @@ wire::DoneT generation_state::done(const viewer& v) const {
   d.new_tokens = log.size() - answer_first;
   d.reused_tokens = prompt_reused;
   if (d.new_tokens > 0) d.first_token_ms = milliseconds(first_token - started);
-  if (d.new_tokens > 1)
+  if (last_token > first_token)
     d.tokens_per_second = static_cast<float>(
         1000.0 * (d.new_tokens - 1) / milliseconds(last_token - first_token));
   d.total_ms = milliseconds(last_token - started);
@@ -112,22 +119,6 @@ wire::DoneT generation_state::done(const viewer& v) const {
   d.stop_inside_token = last_token_text_bytes.has_value();
   d.dropped_positions = dropped_positions;
   return d;
-}
-
-/// After the text: the last commit, and when everybody is served the end.
-void generation_state::end_when_served() {
-  if (!finished) return;
-  if (!closing && outstanding == 0) {
-    if (came_to_nothing()) {
-      closing = true;
-    } else {
-      commit_end();
-    }
-  }
-  if (!(closing && drained() && watched)) return;
-  for (auto& v : viewers)
-    if (!v.served) return;
-  self->quit();
 }
 
 }  // namespace lamina

@@ -2,6 +2,7 @@
 // to disk, in order, and what became of them to the ledger.
 #include "actors/generation.hpp"
 
+#include <algorithm>
 #include <caf/all.hpp>
 #include <utility>
 
@@ -49,14 +50,16 @@ void generation_state::encode(std::uint32_t index, const ready_rows& ready) {
       .then(
           [this, index, chunk_name, credit](const rows_encoded& values) {
             --outstanding;
-            self->send(plan.view->shard_of(chunk_name), publish_values{chunk_name, values});
+            self->send(plan.view->shard_of(chunk_name),
+                       publish_values{chunk_name, values});
             commits.put(index, {index, values, credit});
             commit_sealed();
           },
           [this, index, chunk_name, credit](const caf::error& e) {
             --outstanding;
             lose_durability(gone("codec", e));
-            self->send(plan.view->shard_of(chunk_name), discard_chunk{chunk_name});
+            self->send(plan.view->shard_of(chunk_name),
+                       discard_chunk{chunk_name});
             commits.put(index, {index, {}, credit});
             commit_sealed();
           });
@@ -69,7 +72,8 @@ void generation_state::defer_lens(std::uint32_t index,
   if (predecessor.chunk && predecessor.end == chunk_positions &&
       chunk_of(predecessor.chunk->first()) + 1 == index)
     input->predecessor = predecessor;
-  for (const auto& t : log.chunk(index).tokens) input->tokens.push_back(t.id);
+  for (const auto& t : log.chunk(index).tokens)
+    input->tokens.push_back(t.id);
   input->tokens.resize(ready.end);
   ++outstanding;
   auto chunk_name = log.chunk(index).name;
@@ -78,7 +82,8 @@ void generation_state::defer_lens(std::uint32_t index,
       .then(
           [this, index, chunk_name](const lens_computed& computed) {
             --outstanding;
-            lens_ready(index, chunk_name, computed ? computed.value() : nullptr);
+            lens_ready(index, chunk_name,
+                       computed ? computed.value() : nullptr);
           },
           [this, index, chunk_name](const caf::error&) {
             --outstanding;
@@ -94,7 +99,8 @@ void generation_state::lens_ready(std::uint32_t index, const digest& chunk_name,
     return end_when_served();
   }
   auto first = first_position(index);
-  self->send(plan.view->shard_of(chunk_name), publish_lens{chunk_name, first, records});
+  self->send(plan.view->shard_of(chunk_name),
+             publish_lens{chunk_name, first, records});
   auto block = std::make_shared<lens_block>(make_lens_block(records->layers));
   merge(*block, first, *records);
   write({put_lens{chunk_name, std::move(block)}},
@@ -104,7 +110,14 @@ void generation_state::lens_ready(std::uint32_t index, const digest& chunk_name,
         });
 }
 
-/// Chunks of a turn without capture, and those whose rows never came.
+/// Without capture a chunk is complete when its tokens are.
+void generation_state::seal_uncaptured() {
+  for (; first_position(sealed_next + 1) <= log.size(); ++sealed_next)
+    commits.put(sealed_next, {sealed_next, {}, 0});
+  commit_sealed();
+}
+
+/// The open tail of a turn without capture, and chunks whose rows never came.
 void generation_state::flush_uncaptured() {
   for (; sealed_next < log.chunks().size(); ++sealed_next)
     commits.put(sealed_next, {sealed_next, {}, 0});
@@ -112,7 +125,8 @@ void generation_state::flush_uncaptured() {
 }
 
 void generation_state::commit_sealed() {
-  while (auto chunk = commits.take()) commit(std::move(*chunk));
+  while (auto chunk = commits.take())
+    commit(std::move(*chunk));
 }
 
 void generation_state::commit(sealed_chunk sealed) {
@@ -132,36 +146,53 @@ void generation_state::commit(sealed_chunk sealed) {
   if (record.lens == presence::pending)
     record.lens = block ? presence::present : presence::on_demand;
   bool last = finished && sealed.index + 1 == log.chunks().size();
-  plan.record.positions = static_cast<position_t>(
-      first_position(sealed.index) + record.tokens.size());
+  plan.record.positions =
+      std::max(plan.record.positions,
+               static_cast<position_t>(first_position(sealed.index) +
+                                       record.tokens.size()));
   plan.record.state = last ? *end_state() : turn_state::running;
   auto lens_state = record.lens;
-  write({put_conversation{plan.record},
-         put_chunk{plan.record.id, sealed.index, std::move(record),
-                   sealed.values, block}},
-        [this, sealed, chunk_name = chunk.name,
-         lens_state](const std::optional<error>& failed) {
-          committed(sealed, chunk_name, failed);
-          if (plan.options->lens == lens_mode::eager)
-            mark(sealed.index, chunk_name, std::nullopt, lens_state);
-        });
+  std::vector<write_op> ops{put_conversation{plan.record}};
+  // Records whose own commit failed go along, so that no hole stays.
+  auto again = std::exchange(unwritten, {});
+  for (auto index : again)
+    ops.push_back(
+        put_chunk{plan.record.id, index, log.chunk(index), {}, nullptr});
+  again.insert(sealed.index);
+  ops.push_back(put_chunk{plan.record.id, sealed.index, std::move(record),
+                          sealed.values, block});
+  write(std::move(ops), [this, sealed, again, chunk_name = chunk.name,
+                         lens_state](const std::optional<error>& failed) {
+    (failed ? unwritten : written).insert(again.begin(), again.end());
+    committed(sealed, chunk_name, failed);
+    if (plan.options->lens == lens_mode::eager)
+      mark(sealed.index, chunk_name, std::nullopt, lens_state);
+  });
 }
 
-void generation_state::committed(const sealed_chunk& sealed, const digest& chunk_name,
+void generation_state::committed(const sealed_chunk& sealed,
+                                 const digest& chunk_name,
                                  const std::optional<error>& failed) {
   if (sequence && sealed.credit != 0)
     self->send(plan.hosted.actor, return_credit{*sequence, sealed.credit});
-  bool pending = log.chunk(sealed.index).resid_post == presence::pending;
-  if (pending)
-    mark(sealed.index, chunk_name,
-         failed || sealed.values.empty() ? presence::dropped
-                                         : presence::present,
-         std::nullopt);
-  auto end = first_position(sealed.index) + log.chunk(sealed.index).tokens.size();
-  if (!failed)
-    self->send(plan.view->catalog,
-               positions_made_durable{plan.record.id,
-                                      static_cast<position_t>(end)});
+  const auto& chunk = log.chunk(sealed.index);
+  if (chunk.resid_post == presence::pending)
+    mark(
+        sealed.index, chunk_name,
+        failed || sealed.values.empty() ? presence::dropped : presence::present,
+        std::nullopt);
+  if (failed && !sealed.values.empty())
+    dropped_positions += static_cast<std::uint32_t>(chunk.tokens.size());
+  // Durable is what has no gap before it.
+  auto before = stored_next;
+  while (written.erase(stored_next) != 0)
+    ++stored_next;
+  if (stored_next == before) return;
+  auto end = first_position(stored_next - 1) +
+             log.chunk(stored_next - 1).tokens.size();
+  self->send(
+      plan.view->catalog,
+      positions_made_durable{plan.record.id, static_cast<position_t>(end)});
 }
 
 /// The turn's last words: final states of its chunks and of itself.
@@ -170,7 +201,7 @@ void generation_state::commit_end() {
   plan.record.state = *end_state();
   plan.record.positions = log.size();
   std::vector<write_op> ops{put_conversation{plan.record}};
-  for (auto i = chunk_of(turn_first); i < log.chunks().size(); ++i)
+  for (auto i = first_written; i < log.chunks().size(); ++i)
     ops.push_back(put_chunk{plan.record.id, i, log.chunk(i), {}, nullptr});
   write(std::move(ops), [this](const std::optional<error>& failed) {
     durable = clock::now();
@@ -181,18 +212,36 @@ void generation_state::commit_end() {
   });
 }
 
+/// After the text: the last commit, and when everybody is served the end.
+void generation_state::end_when_served() {
+  if (!finished) return;
+  if (!closing && outstanding == 0) {
+    if (came_to_nothing()) {
+      closing = true;
+    } else {
+      commit_end();
+    }
+  }
+  if (!(closing && drained() && watched)) return;
+  auto served = [](const viewer& v) { return v.served; };
+  if (std::all_of(viewers.begin(), viewers.end(), served)) return self->quit();
+  // A viewer that takes nothing must not keep a finished turn for ever: it
+  // reads the rest from the catalog.
+  if (std::exchange(ending, true)) return;
+  self->delayed_send(self, plan.abandon_after, end_due{});
+}
+
 void generation_state::write(std::vector<write_op> ops,
                              std::function<void(std::optional<error>)> then) {
   ++outstanding;
-  self->request(
-          plan.view->disk, caf::infinite,
-          write_ops{
-              std::make_shared<const std::vector<write_op>>(std::move(ops))})
+  self->request(plan.view->disk, caf::infinite,
+                write_ops{std::make_shared<const std::vector<write_op>>(
+                    std::move(ops))})
       .then(
-          [this, then](const result<ops_written>& written) {
+          [this, then](const result<ops_written>& outcome) {
             --outstanding;
-            if (!written) lose_durability(written.error());
-            then(written ? std::nullopt : std::optional(written.error()));
+            if (!outcome) lose_durability(outcome.error());
+            then(outcome ? std::nullopt : std::optional(outcome.error()));
             end_when_served();
           },
           [this, then](const caf::error& e) {
@@ -222,9 +271,9 @@ caf::result<acknowledgement> generation_state::pin(bool pinned) {
   auto promise = self->make_response_promise<promise_type>();
   write({put_conversation{plan.record}},
         [promise](const std::optional<error>& failed) mutable {
-          promise.deliver(failed ? acknowledgement(fail(failed->code,
-                                                     failed->context))
-                                 : acknowledgement(acknowledged{}));
+          promise.deliver(
+              failed ? acknowledgement(fail(failed->code, failed->context))
+                     : acknowledgement(acknowledged{}));
         });
   return promise;
 }

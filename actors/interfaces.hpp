@@ -19,18 +19,15 @@ template <class Message, class Reply>
 using answers = typename caf::replies_to<Message>::template with<Reply>;
 
 /// Commits everything to LMDB, many writes in one transaction. Own thread.
-using disk_actor =
-    caf::typed_actor<answers<write_ops, result<ops_written>>,
-                     answers<flush_disk, result<ops_written>>,
-                     answers<get_disk_status, disk_status>>;
+using disk_actor = caf::typed_actor<answers<write_ops, result<ops_written>>,
+                                    answers<flush_disk, result<ops_written>>,
+                                    answers<get_disk_status, disk_status>>;
 
 /// Reads from LMDB. Several, each with its own thread.
-using reader_actor =
-    caf::typed_actor<answers<read_conversations, conversations_read>,
-                     answers<read_chunks, chunks_read>,
-                     answers<read_values, values_read>,
-                     answers<read_lens, lens_read>,
-                     answers<read_statistics, statistics_read>>;
+using reader_actor = caf::typed_actor<
+    answers<read_conversations, conversations_read>,
+    answers<read_chunks, chunks_read>, answers<read_values, values_read>,
+    answers<read_lens, lens_read>, answers<read_statistics, statistics_read>>;
 
 /// Encodes and decodes activations. Several, own threads, low priority.
 using codec_actor = caf::typed_actor<answers<encode_rows, rows_encoded>,
@@ -38,13 +35,11 @@ using codec_actor = caf::typed_actor<answers<encode_rows, rows_encoded>,
 
 /// One slice of the memory tier, by chunk name: rows in flight, stored values,
 /// lens blocks. Asks a reader for what it lacks. Never blocks.
-using shard_actor =
-    caf::typed_actor<reacts_to<publish_rows>, reacts_to<publish_values>,
-                     reacts_to<publish_lens>, reacts_to<publish_lens_block>,
-                     reacts_to<discard_chunk>, answers<find_lens, lens_found>,
-                     answers<find_values, result<values_found>>,
-                     answers<get_shard_status, shard_status>,
-                     reacts_to<view_changed>>;
+using shard_actor = caf::typed_actor<
+    reacts_to<publish_rows>, reacts_to<publish_values>, reacts_to<publish_lens>,
+    reacts_to<publish_lens_block>, reacts_to<discard_chunk>,
+    answers<find_lens, lens_found>, answers<find_values, result<values_found>>,
+    answers<get_shard_status, shard_status>, reacts_to<view_changed>>;
 
 /// Computes lens records from exact rows. One for clicks, one of the lowest
 /// priority for the backlog; each has its own thread and uses just that one.
@@ -52,8 +47,8 @@ using lens_actor = caf::typed_actor<answers<compute_lens_rows, lens_computed>,
                                     answers<get_lens_status, lens_status>>;
 
 /// Whoever runs a sequence: told of every step.
-using sequence_sink = caf::typed_actor<reacts_to<sequence_advanced>,
-                                       reacts_to<sequence_failed>>;
+using sequence_sink =
+    caf::typed_actor<reacts_to<sequence_advanced>, reacts_to<sequence_failed>>;
 
 /// Joins the running batch. The sink gets `sequence_advanced` for each step,
 /// or one `sequence_failed`.
@@ -63,12 +58,10 @@ struct begin_sequence {
 };
 
 /// Owns the engine of one model and steps all its sequences. Own thread.
-using model_actor =
-    caf::typed_actor<answers<begin_sequence, sequence_begun>,
-                     reacts_to<cancel_sequence>, reacts_to<return_credit>,
-                     reacts_to<forget_conversation>,
-                     reacts_to<inject_model_fault>,
-                     answers<get_model_status, model_status>>;
+using model_actor = caf::typed_actor<
+    answers<begin_sequence, sequence_begun>, reacts_to<cancel_sequence>,
+    reacts_to<return_credit>, reacts_to<forget_conversation>,
+    reacts_to<inject_model_fault>, answers<get_model_status, model_status>>;
 
 /// Whoever follows a turn; replies when it can take more.
 using viewer_actor =
@@ -88,10 +81,10 @@ struct leave_turn {
 
 /// One running turn: between the model, the write path and its viewers. It
 /// outlives the session that began it and ends when all of it is durable.
-using generation_actor =
-    caf::typed_actor<answers<watch_turn, watch_result>, reacts_to<leave_turn>,
-                     reacts_to<cancel_turn>,
-                     answers<pin_turn, acknowledgement>>::extend_with<sequence_sink>;
+using generation_actor = caf::typed_actor<
+    answers<watch_turn, watch_result>, reacts_to<leave_turn>,
+    reacts_to<cancel_turn>, reacts_to<view_changed>,
+    answers<pin_turn, acknowledgement>>::extend_with<sequence_sink>;
 
 struct turn_opened {
   conversation_id conversation = 0;
@@ -150,8 +143,8 @@ struct hosted_model {
   std::string health;  // "up", "loading", or why it is down
 };
 
-/// The handles at one moment. Handles of actors that are down are null: use
-/// the accessors, which say `unavailable`.
+/// The handles at one moment. An actor that died keeps its old handle until it
+/// is started again, so a request to it fails at once; a model's is null.
 struct system_view {
   supervisor_actor supervisor;
   disk_actor disk;

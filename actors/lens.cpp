@@ -26,8 +26,8 @@ lens_computed compute(const compute_lens_rows& work, int threads) try {
 
 lens_state::~lens_state() {
   for (auto& w : queue)
-    w.reply.deliver(lens_computed(
-        fail(error_code::unavailable, "the lens actor stopped")));
+    w.reply.deliver(
+        lens_computed(fail(error_code::unavailable, "the lens actor stopped")));
 }
 
 caf::result<lens_computed> lens_state::enqueue(const compute_lens_rows& work) {

@@ -164,7 +164,7 @@ struct find_values {
   std::vector<value_key> keys;
 };
 struct values_found {
-  ready_rows raw;  // set when the chunk is in flight
+  ready_rows raw;                        // set when the chunk is in flight
   std::vector<stored_value_ptr> values;  // else: absent ones are null
   answer_source source = answer_source::memory;
 };
@@ -364,6 +364,7 @@ struct show_conversation {
 struct conversation_shown {
   conversation_record record;
   std::vector<chunk_record> chunks;
+  position_t durable = 0;  // positions that are synced
 };
 using show_result = result<std::shared_ptr<const conversation_shown>>;
 struct remove_conversation {
@@ -439,6 +440,7 @@ struct frame_received {
 struct frames_written {
   std::uint64_t sequence = 0;
 };
+/// The peer is gone, or the daemon stops: what is queued is still written.
 struct connection_closed {};
 
 /// A request's answer on its way out. The reply comes when it is on the wire,
@@ -461,9 +463,9 @@ std::true_type is_local_message(const T&);
 namespace caf {
 
 template <class T>
-  requires requires(const T& t) {
-    { is_local_message(t) } -> std::same_as<std::true_type>;
-  }
+requires requires(const T& t) {
+  { is_local_message(t) } -> std::same_as<std::true_type>;
+}
 struct allowed_unsafe_message_type<T> : std::true_type {};
 
 }  // namespace caf

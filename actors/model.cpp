@@ -25,8 +25,21 @@ void model_state::arm() {
 sequence_begun model_state::begin(const begin_sequence& m) {
   BOOST_OUTCOME_TRY(id, runner->add(*m.request));
   sequences.emplace(id, sequence{m.sink});
+  self->monitor(m.sink);
   arm();
   return id;
+}
+
+/// Nobody wants the rest of a sequence whose sink is gone.
+void model_state::sink_down(const caf::actor_addr& who) {
+  for (const auto& [id, s] : sequences)
+    if (s.sink.address() == who) cancel(id);
+}
+
+void model_state::cancel(sequence_id id) {
+  runner->cancel(id);
+  runner->pause(id, false);  // a paused sequence ends too
+  arm();
 }
 
 void model_state::step() {
@@ -104,17 +117,15 @@ model_self::behavior_type model_runner(model_state::pointer self,
     }
     loaded = opened.value();
   }
+  self->set_down_handler([self](const caf::down_msg& down) {
+    self->state.sink_down(down.source);
+  });
   state.options = std::move(options);
   state.runner = engine::create(loaded, state.options.engine);
   self->send(supervisor, model_loaded{state.options.model.name, loaded});
   return {
       [self](const begin_sequence& m) { return self->state.begin(m); },
-      [self](const cancel_sequence& m) {
-        self->state.runner->cancel(m.sequence);
-        // A paused sequence ends too.
-        self->state.runner->pause(m.sequence, false);
-        self->state.arm();
-      },
+      [self](const cancel_sequence& m) { self->state.cancel(m.sequence); },
       [self](const return_credit& m) {
         self->state.credit(m.sequence, m.bytes);
       },

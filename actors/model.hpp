@@ -49,6 +49,8 @@ struct model_state {
   void step();
   void deliver(sequence_progress progress);
   void credit(sequence_id id, std::uint64_t bytes);
+  void cancel(sequence_id id);
+  void sink_down(const caf::actor_addr& who);
   void arm();
   model_status status() const;
 

@@ -27,7 +27,6 @@ struct prefetch_state {
 };
 
 prefetch_actor::behavior_type prefetch(prefetch_state::pointer self,
-                                       prefetch_options options,
-                                       view_ptr view);
+                                       prefetch_options options, view_ptr view);
 
 }  // namespace lamina

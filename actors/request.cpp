@@ -20,9 +20,12 @@ wire::TokenT to_wire(const placed_token& t) {
 
 std::string_view to_string(answer_source s) {
   switch (s) {
-    case answer_source::memory: return "memory";
-    case answer_source::disk: return "disk";
-    case answer_source::recomputed: return "recomputed";
+    case answer_source::memory:
+      return "memory";
+    case answer_source::disk:
+      return "disk";
+    case answer_source::recomputed:
+      return "recomputed";
   }
   return "unknown";
 }

@@ -37,8 +37,11 @@ template <class Self, class Then>
 void send_response(Self* self, const request_context& ctx, frame_kind kind,
                    const wire::BodyUnion& body,
                    std::span<const std::byte> payload, Then then) {
+  auto encoded = try_encode_frame(kind, ctx.request, body, payload);
+  if (!encoded) kind = frame_kind::terminal;  // it is an error now
   auto frame = std::make_shared<const std::vector<std::byte>>(
-      encode_frame(kind, ctx.request, body, payload));
+      encoded ? std::move(encoded).value()
+              : encode_frame(kind, ctx.request, error_body(encoded.error())));
   self->request(ctx.session, caf::infinite,
                 send_frame{ctx.request, kind, std::move(frame)})
       .then([then](const frame_sent&) mutable { then(); },
@@ -75,7 +78,7 @@ result<conversation_id> read_conversation(const std::string& text);
 wire::TokenT to_wire(const placed_token& t);
 std::string_view to_string(answer_source s);
 
-/// One spawn function per kind of request; spawn.cpp maps messages to them.
+/// One spawn function per kind of request; session.cpp maps messages to them.
 request_actor spawn_turn_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_lens_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_activations_request(caf::actor_system& sys,

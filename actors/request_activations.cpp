@@ -10,6 +10,8 @@
 namespace lamina {
 namespace {
 
+constexpr std::size_t sites_max = 3;  // as many as there are
+
 struct slot {
   site at = site::resid_post;
   std::uint32_t layer = 0;
@@ -54,18 +56,20 @@ void activations_request_state::run() {
   auto id = read_conversation(ask->conversation);
   if (!id) return stop(id.error());
   if (ask->position_begin >= ask->position_end)
-    return stop({error_code::invalid_argument, "the range of positions is empty"});
+    return stop(
+        {error_code::invalid_argument, "the range of positions is empty"});
   if (ask->position_end - ask->position_begin > limits::positions_max)
-    return stop({error_code::limit_exceeded, "more than " +
-                     std::to_string(limits::positions_max) +
+    return stop({error_code::limit_exceeded,
+                 "more than " + std::to_string(limits::positions_max) +
                      " positions in one request"});
   locate_positions where;
   where.uid = ctx.uid;
   where.conversation = id.value();
   // One position a chunk says all; the last one proves that the range exists.
-  for (auto p = ask->position_begin; p < ask->position_end;
-       p = first_position(chunk_of(p) + 1))
-    where.positions.push_back(p);
+  where.positions.push_back(ask->position_begin);
+  for (auto chunk = chunk_of(ask->position_begin) + 1;
+       chunk <= chunk_of(ask->position_end - 1); ++chunk)
+    where.positions.push_back(first_position(chunk));
   where.positions.push_back(ask->position_end - 1);
   self->request(ctx.view->catalog, caf::infinite, std::move(where))
       .then(
@@ -90,12 +94,14 @@ void activations_request_state::located(const positions_located& found) {
 
 std::optional<error> activations_request_state::choose_slots() {
   auto layers = record.shape.layers;
+  if (ask->layers.size() > layers || ask->sites.size() > sites_max)
+    return error{error_code::limit_exceeded,
+                 "a layer or site is asked for more than once"};
   for (auto layer : ask->layers)
     if (layer >= layers)
       return error{error_code::out_of_range,
-                   "layer " + std::to_string(layer) +
-                       " does not exist: 0 to " + std::to_string(layers - 1) +
-                       " do"};
+                   "layer " + std::to_string(layer) + " does not exist: 0 to " +
+                       std::to_string(layers - 1) + " do"};
   auto sites = ask->sites;
   if (sites.empty())
     sites.push_back(static_cast<std::uint8_t>(site::resid_post));
@@ -107,9 +113,11 @@ std::optional<error> activations_request_state::choose_slots() {
     if (!is_per_layer(at)) {
       slots.push_back({at, 0});
     } else if (ask->layers.empty()) {
-      for (std::uint32_t l = 0; l < layers; ++l) slots.push_back({at, l});
+      for (std::uint32_t l = 0; l < layers; ++l)
+        slots.push_back({at, l});
     } else {
-      for (auto l : ask->layers) slots.push_back({at, l});
+      for (auto l : ask->layers)
+        slots.push_back({at, l});
     }
   }
   return std::nullopt;
@@ -172,8 +180,8 @@ std::vector<std::byte> activations_request_state::payload(
 
 void activations_request_state::send_slots(std::size_t first_slot) {
   auto slot_bytes = (row_end - row_begin) * record.shape.row_bytes();
-  auto count = std::max<std::size_t>(
-      1, limits::stream_payload_bytes / slot_bytes);
+  auto count =
+      std::max<std::size_t>(1, limits::stream_payload_bytes / slot_bytes);
   auto end = std::min(slots.size(), first_slot + count);
   auto first = first_position(chunks[current].chunk);
   wire::ActivationsT answer;
@@ -204,15 +212,17 @@ void activations_request_state::send_slots(std::size_t first_slot) {
 request_actor spawn_activations_request(caf::actor_system& sys,
                                         request_context ctx) {
   using state_pointer = activations_request_state::pointer;
-  return sys.spawn([](state_pointer self, request_context given)
-                       -> request_actor::behavior_type {
-    self->state.ctx = std::move(given);
-    self->state.run();
-    return {[self](const cancel_request&) {
-      send_error(self, self->state.ctx,
-                 {error_code::cancelled, "cancelled by the client"});
-    }};
-  }, std::move(ctx));
+  return sys.spawn(
+      [](state_pointer self,
+         request_context given) -> request_actor::behavior_type {
+        self->state.ctx = std::move(given);
+        self->state.run();
+        return {[self](const cancel_request&) {
+          send_error(self, self->state.ctx,
+                     {error_code::cancelled, "cancelled by the client"});
+        }};
+      },
+      std::move(ctx));
 }
 
 }  // namespace lamina

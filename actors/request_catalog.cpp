@@ -117,8 +117,8 @@ void catalog_request_state::show(conversation_id id, bool ledger) {
             position_t p = 0;
             for (const auto& chunk : shown.value()->chunks) {
               if (ledger)
-                answer.ledger.push_back(std::make_unique<wire::LedgerEntryT>(
-                    to_wire(chunk, p)));
+                answer.ledger.push_back(
+                    std::make_unique<wire::LedgerEntryT>(to_wire(chunk, p)));
               for (const auto& token : chunk.tokens)
                 answer.tokens.push_back(std::make_unique<wire::TokenT>(
                     lamina::to_wire({p++, token})));
@@ -186,15 +186,17 @@ void catalog_request_state::run() {
 request_actor spawn_catalog_request(caf::actor_system& sys,
                                     request_context ctx) {
   using state_pointer = catalog_request_state::pointer;
-  return sys.spawn([](state_pointer self, request_context given)
-                       -> request_actor::behavior_type {
-    self->state.ctx = std::move(given);
-    self->state.run();
-    return {[self](const cancel_request&) {
-      send_error(self, self->state.ctx,
-                 {error_code::cancelled, "cancelled by the client"});
-    }};
-  }, std::move(ctx));
+  return sys.spawn(
+      [](state_pointer self,
+         request_context given) -> request_actor::behavior_type {
+        self->state.ctx = std::move(given);
+        self->state.run();
+        return {[self](const cancel_request&) {
+          send_error(self, self->state.ctx,
+                     {error_code::cancelled, "cancelled by the client"});
+        }};
+      },
+      std::move(ctx));
 }
 
 }  // namespace lamina

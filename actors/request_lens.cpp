@@ -14,7 +14,7 @@ namespace {
 struct chunk_group {
   std::vector<located_position> positions;  // ascending
   lens_block_ptr block;                     // of the chunk
-  lens_block_ptr next;   // of the next chunk, when its first row is needed
+  lens_block_ptr next;  // of the next chunk, when its first row is needed
   answer_source source = answer_source::memory;
 
   const located_position& front() const { return positions.front(); }
@@ -22,12 +22,11 @@ struct chunk_group {
 
   std::uint32_t rows() const {
     std::uint32_t mask = 0;
-    for (const auto& at : positions) mask |= 1u << row_in_chunk(at.position);
+    for (const auto& at : positions)
+      mask |= 1u << row_in_chunk(at.position);
     return mask;
   }
-  bool complete() const {
-    return block && (rows() & ~block->complete) == 0;
-  }
+  bool complete() const { return block && (rows() & ~block->complete) == 0; }
   /// How the last position rated its next token is kept in the next chunk.
   bool needs_next() const { return back().next_name.has_value(); }
 };
@@ -44,7 +43,12 @@ struct lens_request_state {
   void load_exact_rows();
   void compute(const ready_rows& ready);
   void compute_rating(const ready_rows& ready);
-  void store(const digest& chunk, position_t first, const lens_rows_ptr& rows);
+  void load_next_row(const ready_rows& ready);
+  void rate_next(std::shared_ptr<const lens_input> input);
+  load_rows rows_of(const digest& chunk, std::uint32_t index,
+                    std::uint32_t begin, std::uint32_t end) const;
+  void store(const digest& chunk, position_t first, lens_block_ptr& into,
+             const lens_rows_ptr& rows);
   void send_group();
   wire::LensPositionT position(const located_position& at) const;
   wire::LensLayerT layer(const located_position& at, int index) const;
@@ -108,11 +112,15 @@ void lens_request_state::located(const positions_located& found) {
       root_of(hosted->second.model->origin()) == record.root)
     model = hosted->second.model;
   int layers = static_cast<int>(record.shape.layers);
+  if (ask->layers.size() > record.shape.layers + 1)
+    return stop(
+        {error_code::limit_exceeded, "a layer is asked for more than once"});
   for (auto index : ask->layers)
     if (index < embed_layer || index >= layers)
-      return stop({error_code::out_of_range,
-                   "layer " + std::to_string(index) + " does not exist: -1 to " +
-                       std::to_string(layers - 1) + " do"});
+      return stop({error_code::out_of_range, "layer " + std::to_string(index) +
+                                                 " does not exist: -1 to " +
+                                                 std::to_string(layers - 1) +
+                                                 " do"});
   for (const auto& at : found.positions) {
     if (groups.empty() || groups.back().front().chunk != at.chunk)
       groups.emplace_back();
@@ -159,33 +167,41 @@ void lens_request_state::find_next_block() {
           unavailable(self, ctx, "shard"));
 }
 
-/// Records are missing: they come from the exact rows of the residual stream.
-void lens_request_state::load_exact_rows() {
-  auto& group = groups[current];
-  if (!model)
-    return stop({error_code::not_found,
-                 "no lens records are kept for position " +
-                     std::to_string(group.front().position) +
-                     ", and the model '" + record.model +
-                     "' that made it is not loaded"});
-  if (!rows_source) {
-    auto source = self->spawn<caf::linked>(rows, ctx.view);
-    rows_source = rows_actor(source);
-  }
-  const auto& at = group.front();
+load_rows lens_request_state::rows_of(const digest& chunk, std::uint32_t index,
+                                      std::uint32_t begin,
+                                      std::uint32_t end) const {
   load_rows load;
   load.conversation = record.id;
   load.model = record.model;
   load.root = record.root;
   load.shape = record.shape;
-  load.name = at.name;
-  load.chunk = at.chunk;
-  load.row_begin = row_in_chunk(at.position);
-  load.row_end = row_in_chunk(group.back().position) + 1;
-  load.keys = value_keys(at.name, site::embed, record.shape);
-  auto residuals = value_keys(at.name, site::resid_post, record.shape);
+  load.name = chunk;
+  load.chunk = index;
+  load.row_begin = begin;
+  load.row_end = end;
+  load.keys = value_keys(chunk, site::embed, record.shape);
+  auto residuals = value_keys(chunk, site::resid_post, record.shape);
   load.keys.insert(load.keys.end(), residuals.begin(), residuals.end());
   load.position_end = groups.back().back().position + 1;
+  return load;
+}
+
+/// Records are missing: they come from the exact rows of the residual stream.
+void lens_request_state::load_exact_rows() {
+  auto& group = groups[current];
+  if (!model)
+    return stop(
+        {error_code::not_found, "no lens records are kept for position " +
+                                    std::to_string(group.front().position) +
+                                    ", and the model '" + record.model +
+                                    "' that made it is not loaded"});
+  if (!rows_source) {
+    auto source = self->spawn<caf::linked>(rows, ctx.view);
+    rows_source = rows_actor(source);
+  }
+  const auto& at = group.front();
+  auto load = rows_of(at.name, at.chunk, row_in_chunk(at.position),
+                      row_in_chunk(group.back().position) + 1);
   self->request(rows_source, caf::infinite, std::move(load))
       .then(
           [this](const result<rows_loaded>& loaded) {
@@ -215,8 +231,9 @@ void lens_request_state::compute(const ready_rows& ready) {
                 .then(
                     [this, ready](const lens_computed& computed) {
                       if (!computed) return stop(computed.error());
-                      const auto& at = groups[current].front();
-                      store(at.name, first_position(at.chunk),
+                      auto& answered = groups[current];
+                      const auto& at = answered.front();
+                      store(at.name, first_position(at.chunk), answered.block,
                             computed.value());
                       compute_rating(ready);
                     },
@@ -225,25 +242,52 @@ void lens_request_state::compute(const ready_rows& ready) {
           unavailable(self, ctx, "catalog"));
 }
 
-/// How the last position rates the token after it: one more row, if the same
-/// chunk has it, gives that.
+/// How the last position rates the token after it takes that token's row: the
+/// next one of this chunk, or the first one of the next chunk.
 void lens_request_state::compute_rating(const ready_rows& ready) {
   auto& group = groups[current];
   const auto& at = group.back();
-  auto next_row = row_in_chunk(at.position) + 1;
-  bool rated = group.block && (group.block->rated >> next_row & 1u) != 0;
-  if (!at.next || at.next_name || rated || next_row >= ready.end)
-    return send_group();
+  if (!at.next) return send_group();
+  auto row = row_in_chunk(at.position + 1);
+  const auto& block = at.next_name ? group.next : group.block;
+  if (block && (block->rated >> row & 1u) != 0) return send_group();
+  if (at.next_name) return load_next_row(ready);
+  if (row >= ready.end) return send_group();
   auto input = std::make_shared<lens_input>();
-  input->rows = {ready.chunk, next_row - 1, next_row + 1};
+  input->rows = {ready.chunk, row - 1, row + 1};
   input->tokens = {at.token.token.id, at.next->token.id};
+  rate_next(std::move(input));
+}
+
+void lens_request_state::load_next_row(const ready_rows& ready) {
+  const auto& at = groups[current].back();
+  auto load = rows_of(*at.next_name, at.chunk + 1, 0, 1);
+  self->request(rows_source, caf::infinite, std::move(load))
+      .then(
+          [this, ready](const result<rows_loaded>& loaded) {
+            // Without that row the answer is complete but for the rating.
+            if (!loaded) return send_group();
+            auto input = std::make_shared<lens_input>();
+            input->rows = {loaded.value().rows.chunk, 0, 1};
+            input->predecessor = {ready.chunk, 0, chunk_positions};
+            input->tokens = {groups[current].back().next->token.id};
+            rate_next(std::move(input));
+          },
+          unavailable(self, ctx, "rows actor"));
+}
+
+void lens_request_state::rate_next(std::shared_ptr<const lens_input> input) {
   self->request(ctx.view->lens_clicks, caf::infinite,
-                compute_lens_rows{model, input})
+                compute_lens_rows{model, std::move(input)})
       .then(
           [this](const lens_computed& computed) {
-            if (computed)
-              store(groups[current].front().name,
-                    first_position(groups[current].front().chunk),
+            auto& group = groups[current];
+            const auto& at = group.back();
+            if (computed && at.next_name)
+              store(*at.next_name, first_position(at.chunk + 1), group.next,
+                    computed.value());
+            else if (computed)
+              store(at.name, first_position(at.chunk), group.block,
                     computed.value());
             send_group();
           },
@@ -252,12 +296,12 @@ void lens_request_state::compute_rating(const ready_rows& ready) {
 
 /// Keeps what was computed: in this answer, in memory and on disk.
 void lens_request_state::store(const digest& chunk, position_t first,
+                               lens_block_ptr& into,
                                const lens_rows_ptr& computed) {
-  auto& group = groups[current];
   auto block = std::make_shared<lens_block>(
-      group.block ? *group.block : make_lens_block(record.shape.layers));
+      into ? *into : make_lens_block(record.shape.layers));
   merge(*block, first, *computed);
-  group.block = block;
+  into = block;
   self->send(ctx.view->shard_of(chunk), publish_lens_block{chunk, block});
   auto ops = std::make_shared<std::vector<write_op>>();
   ops->push_back(put_lens{chunk, block});
@@ -316,7 +360,8 @@ wire::LensPositionT lens_request_state::position(
   if (ask->layers.empty())
     for (int i = embed_layer; i < static_cast<int>(record.shape.layers); ++i)
       add(i);
-  for (auto index : ask->layers) add(index);
+  for (auto index : ask->layers)
+    add(index);
   w.source = to_string(groups[current].source);
   return w;
 }
@@ -332,7 +377,8 @@ void lens_request_state::send_group() {
       answer.context.push_back(std::make_unique<wire::TokenT>(to_wire(t)));
   answer.last = current + 1 == groups.size();
   answer.took_us = ctx.elapsed_us();
-  if (answer.last) return send_terminal(self, ctx, make_body(std::move(answer)));
+  if (answer.last)
+    return send_terminal(self, ctx, make_body(std::move(answer)));
   send_response(self, ctx, frame_kind::response, make_body(std::move(answer)),
                 {}, [this] {
                   ++current;
@@ -344,15 +390,17 @@ void lens_request_state::send_group() {
 
 request_actor spawn_lens_request(caf::actor_system& sys, request_context ctx) {
   using state_pointer = lens_request_state::pointer;
-  return sys.spawn([](state_pointer self, request_context given)
-                       -> request_actor::behavior_type {
-    self->state.ctx = std::move(given);
-    self->state.run();
-    return {[self](const cancel_request&) {
-      send_error(self, self->state.ctx,
-                 {error_code::cancelled, "cancelled by the client"});
-    }};
-  }, std::move(ctx));
+  return sys.spawn(
+      [](state_pointer self,
+         request_context given) -> request_actor::behavior_type {
+        self->state.ctx = std::move(given);
+        self->state.run();
+        return {[self](const cancel_request&) {
+          send_error(self, self->state.ctx,
+                     {error_code::cancelled, "cancelled by the client"});
+        }};
+      },
+      std::move(ctx));
 }
 
 }  // namespace lamina

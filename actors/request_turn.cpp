@@ -8,9 +8,9 @@ namespace {
 
 using turn_self = request_actor::extend_with<viewer_actor>;
 
-struct turn_state_ {
-  using pointer = turn_self::stateful_pointer<turn_state_>;
-  explicit turn_state_(pointer actor) : self(actor) {}
+struct turn_request_state {
+  using pointer = turn_self::stateful_pointer<turn_request_state>;
+  explicit turn_request_state(pointer actor) : self(actor) {}
 
   void generate(const wire::GenerateT& g);
   void attach(const wire::AttachT& a);
@@ -26,6 +26,8 @@ struct turn_state_ {
   request_context ctx;
   generation_actor generation;
   bool owns_turn = false;  // Generate: cancelling means the turn
+  bool cancel_wanted = false;
+  bool ended = false;  // the terminal frame is on its way
 };
 
 /// What is wrong with a request to generate, if anything.
@@ -47,7 +49,7 @@ std::optional<error> check(const wire::GenerateT& g) {
   return std::nullopt;
 }
 
-void turn_state_::generate(const wire::GenerateT& g) {
+void turn_request_state::generate(const wire::GenerateT& g) {
   if (auto wrong = check(g)) return send_error(self, ctx, *wrong);
   open_turn open;
   open.uid = ctx.uid;
@@ -76,7 +78,7 @@ void turn_state_::generate(const wire::GenerateT& g) {
           unavailable(self, ctx, "catalog"));
 }
 
-void turn_state_::attach(const wire::AttachT& a) {
+void turn_request_state::attach(const wire::AttachT& a) {
   auto id = read_conversation(a.conversation);
   if (!id) return send_error(self, ctx, id.error());
   self->request(ctx.view->catalog, caf::infinite,
@@ -92,9 +94,12 @@ void turn_state_::attach(const wire::AttachT& a) {
           unavailable(self, ctx, "catalog"));
 }
 
-void turn_state_::watch(const turn_opened& turn,
-                        std::optional<position_t> from, bool wait_durable) {
+void turn_request_state::watch(const turn_opened& turn,
+                               std::optional<position_t> from,
+                               bool wait_durable) {
   generation = turn.generation;
+  self->monitor(generation);
+  if (cancel_wanted) self->send(generation, cancel_turn{});
   self->request(generation, caf::infinite,
                 watch_turn{viewer_actor(self), from, wait_durable})
       .then(
@@ -117,7 +122,7 @@ void turn_state_::watch(const turn_opened& turn,
 }
 
 /// Attach to a conversation in which nothing runs: what it has, then Done.
-void turn_state_::show_ended(conversation_id id, position_t from) {
+void turn_request_state::show_ended(conversation_id id, position_t from) {
   self->request(ctx.view->catalog, caf::infinite,
                 show_conversation{ctx.uid, id})
       .then(
@@ -128,8 +133,8 @@ void turn_state_::show_ended(conversation_id id, position_t from) {
           unavailable(self, ctx, "catalog"));
 }
 
-void turn_state_::stream_ended(const conversation_shown& shown,
-                               position_t from) {
+void turn_request_state::stream_ended(const conversation_shown& shown,
+                                      position_t from) {
   wire::StartedT started;
   started.conversation = conversation_text(shown.record.id);
   started.model = shown.record.model;
@@ -153,7 +158,7 @@ void turn_state_::stream_ended(const conversation_shown& shown,
   done.conversation = started.conversation;
   done.finish = to_string(shown.record.state);
   done.positions = p;
-  done.durable = true;
+  done.durable = shown.durable >= p;
   send_response(
       self, ctx, frame_kind::response, make_body(std::move(started)), {},
       [this, tokens = make_body(std::move(tokens)),
@@ -163,7 +168,7 @@ void turn_state_::stream_ended(const conversation_shown& shown,
       });
 }
 
-caf::result<tokens_taken> turn_state_::take(const turn_tokens& m) {
+caf::result<tokens_taken> turn_request_state::take(const turn_tokens& m) {
   using promise_type = caf::typed_response_promise<tokens_taken>;
   auto taken = self->make_response_promise<promise_type>();
   wire::TokensT tokens;
@@ -175,7 +180,8 @@ caf::result<tokens_taken> turn_state_::take(const turn_tokens& m) {
   return taken;
 }
 
-void turn_state_::cancel() {
+void turn_request_state::cancel() {
+  cancel_wanted = true;
   if (owns_turn) {
     if (generation) self->send(generation, cancel_turn{});
     return;  // Done follows, with the tokens produced
@@ -184,9 +190,17 @@ void turn_state_::cancel() {
   send_error(self, ctx, {error_code::cancelled, "cancelled by the client"});
 }
 
-turn_self::behavior_type turn(turn_state_::pointer self, request_context ctx) {
+turn_self::behavior_type turn(turn_request_state::pointer self,
+                              request_context ctx) {
   auto& state = self->state;
   state.ctx = std::move(ctx);
+  self->set_down_handler([&state](const caf::down_msg& down) {
+    if (state.ended) return;
+    send_error(
+        state.self, state.ctx,
+        {error_code::unavailable,
+         "the turn ended while it was watched: " + to_string(down.reason)});
+  });
   if (const auto* g = state.ctx.body->AsGenerate())
     state.generate(*g);
   else
@@ -195,9 +209,11 @@ turn_self::behavior_type turn(turn_state_::pointer self, request_context ctx) {
       [&state](const cancel_request&) { state.cancel(); },
       [&state](const turn_tokens& m) { return state.take(m); },
       [&state](const turn_done& m) {
+        state.ended = true;
         send_terminal(state.self, state.ctx, make_body(wire::DoneT(m.done)));
       },
       [&state](const turn_failed& m) {
+        state.ended = true;
         send_error(state.self, state.ctx, m.reason);
       },
   };

@@ -59,8 +59,8 @@ void rows_state::found(const values_found& values) {
 }
 
 void rows_state::decode(const values_found& values) {
-  decode_values command{wanted.name, wanted.shape,
-                        first_position(wanted.chunk), values.values};
+  decode_values command{wanted.name, wanted.shape, first_position(wanted.chunk),
+                        values.values};
   self->request(view->codec_of(wanted.name), caf::infinite, std::move(command))
       .then(
           [this, source = values.source](const values_decoded& decoded) {
@@ -83,17 +83,17 @@ void rows_state::recompute(const std::string& because) {
             std::to_string(first_position(wanted.chunk) + wanted.row_begin) +
             " cannot be read (" + because + "), and the model '" +
             wanted.model + "' that made them is not loaded"));
-  auto runner = hosted->second.actor;
+  auto model = hosted->second.actor;
   self->request(view->catalog, caf::infinite,
-                get_token_ids{wanted.conversation,
-                              std::max(wanted.position_end,
-                                       first_position(wanted.chunk) +
-                                           wanted.row_end)})
+                get_token_ids{
+                    wanted.conversation,
+                    std::max(wanted.position_end,
+                             first_position(wanted.chunk) + wanted.row_end)})
       .then(
-          [this, runner](const token_ids_result& ids) {
+          [this, model](const token_ids_result& ids) {
             if (!ids)
               return answer(fail(ids.error().code, ids.error().context));
-            prefill(ids.value(), runner);
+            prefill(ids.value(), model);
           },
           [this](const caf::error& e) {
             answer(fail(error_code::unavailable,
@@ -102,7 +102,8 @@ void rows_state::recompute(const std::string& because) {
 }
 
 void rows_state::prefill(std::vector<token_id> tokens,
-                         const model_actor& runner) {
+                         const model_actor& model) {
+  runner = model;
   auto request = std::make_shared<sequence_request>();
   request->conversation = wanted.conversation;
   request->tokens = std::move(tokens);
@@ -113,8 +114,7 @@ void rows_state::prefill(std::vector<token_id> tokens,
                 begin_sequence{request, sequence_sink(self)})
       .then(
           [this](const sequence_begun& begun) {
-            if (!begun)
-              answer(fail(begun.error().code, begun.error().context));
+            if (!begun) answer(fail(begun.error().code, begun.error().context));
           },
           [this](const caf::error& e) {
             answer(fail(error_code::unavailable,
@@ -123,15 +123,20 @@ void rows_state::prefill(std::vector<token_id> tokens,
 }
 
 void rows_state::advance(const sequence_progress& p) {
-  for (const auto& ready : p.rows)
-    if (ready.begin == 0) recomputed[chunk_of(ready.chunk->first())] = ready;
+  for (const auto& ready : p.rows) {
+    if (ready.begin != 0) continue;
+    recomputed[chunk_of(ready.chunk->first())] = ready;
+    // Nothing is written, so nothing is in flight.
+    if (ready.end == chunk_positions)
+      self->send(runner, return_credit{p.sequence, ready.chunk->bytes()});
+  }
   if (!p.finished) return;
   if (auto it = recomputed.find(wanted.chunk);
       it != recomputed.end() && holds(it->second, wanted))
     return answer(rows_loaded{it->second, answer_source::recomputed});
-  answer(fail(error_code::internal,
-              "the recomputation gave no rows for chunk " +
-                  std::to_string(wanted.chunk)));
+  answer(
+      fail(error_code::internal, "the recomputation gave no rows for chunk " +
+                                     std::to_string(wanted.chunk)));
 }
 
 rows_self::behavior_type rows(rows_state::pointer self, view_ptr view) {

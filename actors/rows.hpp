@@ -25,7 +25,7 @@ struct rows_state {
   void found(const values_found& values);
   void decode(const values_found& values);
   void recompute(const std::string& because);
-  void prefill(std::vector<token_id> tokens, const model_actor& runner);
+  void prefill(std::vector<token_id> tokens, const model_actor& model);
   void advance(const sequence_progress& p);
   void answer(result<rows_loaded> loaded);
 
@@ -34,6 +34,7 @@ struct rows_state {
   view_ptr view;
   load_rows wanted;
   std::optional<promise> reply;
+  model_actor runner;                              // of the recomputation
   std::map<std::uint32_t, ready_rows> recomputed;  // by chunk
 };
 

@@ -14,11 +14,14 @@ namespace {
 request_actor spawn_request(caf::actor_system& sys, request_context ctx) {
   switch (ctx.body->type) {
     case wire::Body::Generate:
-    case wire::Body::Attach: return spawn_turn_request(sys, std::move(ctx));
-    case wire::Body::GetLens: return spawn_lens_request(sys, std::move(ctx));
+    case wire::Body::Attach:
+      return spawn_turn_request(sys, std::move(ctx));
+    case wire::Body::GetLens:
+      return spawn_lens_request(sys, std::move(ctx));
     case wire::Body::GetActivations:
       return spawn_activations_request(sys, std::move(ctx));
-    default: return spawn_catalog_request(sys, std::move(ctx));
+    default:
+      return spawn_catalog_request(sys, std::move(ctx));
   }
 }
 
@@ -34,9 +37,9 @@ void session_state::refuse(std::uint32_t request, const error& e, bool closes) {
 void session_state::greet(const frame_received& m) {
   const auto* hello = m.body->AsHello();
   if (!hello)
-    return refuse(m.request,
-                  {error_code::unauthenticated, "the first request must be Hello"},
-                  true);
+    return refuse(
+        m.request,
+        {error_code::unauthenticated, "the first request must be Hello"}, true);
   if (hello->version_min > protocol_version ||
       hello->version_max < protocol_version)
     return refuse(m.request,
@@ -53,6 +56,13 @@ void session_state::greet(const frame_received& m) {
   ++frames_sent;
   out->send(std::make_shared<const std::vector<std::byte>>(encode_frame(
       frame_kind::terminal, m.request, make_body(std::move(welcome)))));
+}
+
+session_state::~session_state() {
+  for (auto& [number, promise] : waiting)
+    promise.deliver(caf::make_error(caf::sec::request_receiver_down));
+  for (auto& [id, actor] : requests)
+    caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
 }
 
 /// A peer that does not read its answers is not read from either.
@@ -96,16 +106,21 @@ void session_state::start(const frame_received& m) {
                   {error_code::overloaded,
                    "too many requests in flight on this connection"},
                   false);
-  request_context ctx{m.request, uid, std::chrono::steady_clock::now(),
-                      session_actor(self), view, m.body};
+  request_context ctx{
+      m.request,           uid,  std::chrono::steady_clock::now(),
+      session_actor(self), view, m.body};
   auto actor = spawn_request(self->system(), std::move(ctx));
   self->monitor(actor);
   requests.emplace(m.request, std::move(actor));
 }
 
 caf::result<frame_sent> session_state::send(const send_frame& m) {
+  // Nothing may follow a terminal frame: the request has ended.
+  auto it = requests.find(m.request);
+  if (it == requests.end())
+    return caf::make_error(caf::sec::request_receiver_down);
+  if (m.kind == frame_kind::terminal) requests.erase(it);
   auto promise = self->make_response_promise<sent_promise>();
-  if (m.kind == frame_kind::terminal) requests.erase(m.request);
   ++frames_sent;
   waiting.emplace_back(frames_sent, promise);
   out->send(m.frame);
@@ -136,8 +151,8 @@ session_actor::behavior_type session(session_state::pointer self,
       auto request = it->first;
       state.requests.erase(it);
       return state.refuse(request,
-                          {error_code::internal,
-                           "the request ended early: " + to_string(down.reason)},
+                          {error_code::internal, "the request ended early: " +
+                                                     to_string(down.reason)},
                           false);
     }
   });
@@ -145,9 +160,7 @@ session_actor::behavior_type session(session_state::pointer self,
       [&state](const frame_received& m) { state.receive(m); },
       [&state](const frames_written& m) { state.written(m.sequence); },
       [&state, self](const connection_closed&) {
-        for (auto& [id, actor] : state.requests)
-          self->send_exit(actor, caf::exit_reason::user_shutdown);
-        state.requests.clear();
+        state.out->close();
         self->quit();
       },
       [&state](const send_frame& m) { return state.send(m); },

@@ -18,7 +18,7 @@ namespace lamina {
 
 /// The connection's side: thread-safe, never blocks. Implemented in daemon/.
 class outbox {
-public:
+ public:
   virtual ~outbox() = default;
 
   /// Queues a frame. When it is written the session gets frames_written with
@@ -37,6 +37,7 @@ struct session_state {
   using sent_promise = caf::typed_response_promise<frame_sent>;
 
   explicit session_state(pointer actor) : self(actor) {}
+  ~session_state();
 
   void receive(const frame_received& m);
   void greet(const frame_received& m);

@@ -33,6 +33,12 @@ std::vector<stored_value_ptr> pick(const memory_tier::entry& e,
 
 }  // namespace
 
+shard_state::~shard_state() {
+  for (auto& [chunk, promises] : reading)
+    for (auto& promise : promises)
+      promise.deliver(caf::make_error(caf::sec::request_receiver_down));
+}
+
 caf::result<lens_found> shard_state::lens_of(const find_lens& m) {
   const auto* e = tier.find(m.name);
   if (e && e->lens && (m.rows_wanted & ~e->lens->complete) == 0) {
@@ -77,8 +83,7 @@ void shard_state::merge_lens(const digest& chunk, const lens_block& block) {
   tier.put_lens(chunk, std::move(merged));
 }
 
-caf::result<result<values_found>> shard_state::values_of(
-    const find_values& m) {
+caf::result<result<values_found>> shard_state::values_of(const find_values& m) {
   if (const auto* e = tier.find(m.name)) {
     values_found found;
     if (covers(e->raw, m.rows_wanted)) {
@@ -104,7 +109,7 @@ caf::result<result<values_found>> shard_state::values_of(
             std::vector<stored_value_ptr> present;
             for (const auto& value : read.value())
               if (value) present.push_back(value);
-            tier.put_values(name, present);
+            if (!present.empty()) tier.put_values(name, present);
             promise.deliver(result<values_found>(
                 values_found{{}, read.value(), answer_source::disk}));
           },
@@ -117,8 +122,9 @@ caf::result<result<values_found>> shard_state::values_of(
 }
 
 shard_actor::behavior_type shard(shard_state::pointer self,
-                                 std::uint64_t bytes_max) {
+                                 std::uint64_t bytes_max, view_ptr view) {
   auto& state = self->state;
+  state.view = std::move(view);
   state.tier = memory_tier(bytes_max);
   return {
       [&state](const publish_rows& m) { state.tier.put_raw(m.name, m.rows); },
@@ -137,9 +143,9 @@ shard_actor::behavior_type shard(shard_state::pointer self,
       [&state](const find_lens& m) { return state.lens_of(m); },
       [&state](const find_values& m) { return state.values_of(m); },
       [&state](const get_shard_status&) {
-        return shard_status{state.tier.entries(), state.tier.bytes(),
-                            state.tier.raw_bytes(), state.hits, state.misses,
-                            state.tier.evictions()};
+        return shard_status{state.tier.entries(),   state.tier.bytes(),
+                            state.tier.raw_bytes(), state.hits,
+                            state.misses,           state.tier.evictions()};
       },
       [&state](const view_changed& m) { state.view = m.view; },
   };

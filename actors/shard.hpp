@@ -1,7 +1,7 @@
 // A shard actor: one slice of the memory tier, by chunk name.
 //
-// A miss asks a disk reader; while that runs, others that want the same name
-// wait for the same answer. Never blocks and never computes.
+// A miss asks a disk reader; while that runs, others that want the same lens
+// records wait for the same answer. Never blocks and never computes.
 #pragma once
 
 #include <caf/stateful_actor.hpp>
@@ -19,7 +19,8 @@ struct shard_state {
   using lens_promise = caf::typed_response_promise<lens_found>;
   using values_promise = caf::typed_response_promise<result<values_found>>;
 
-  shard_state(pointer actor) : self(actor), tier(0) {}
+  explicit shard_state(pointer actor) : self(actor), tier(0) {}
+  ~shard_state();
 
   caf::result<lens_found> lens_of(const find_lens& m);
   caf::result<result<values_found>> values_of(const find_values& m);
@@ -36,6 +37,6 @@ struct shard_state {
 };
 
 shard_actor::behavior_type shard(shard_state::pointer self,
-                                 std::uint64_t bytes_max);
+                                 std::uint64_t bytes_max, view_ptr view);
 
 }  // namespace lamina

@@ -59,7 +59,9 @@ lens_self::behavior_type lens_when_idle(lens_state::pointer self,
 
 }  // namespace
 
-void set_spawn_policy(spawn_policy policy) { current_policy = policy; }
+void set_spawn_policy(spawn_policy policy) {
+  current_policy = policy;
+}
 
 disk_actor spawn_disk(caf::actor_system& sys, const system_options& o) {
   return spawn_heavy(sys, disk, o.environment, o.disk);
@@ -83,11 +85,13 @@ lens_actor spawn_lens_backlog(caf::actor_system& sys, const system_options& o) {
 
 model_actor spawn_model(caf::actor_system& sys, const model_actor_options& o,
                         model_ptr loaded, supervisor_actor supervisor) {
-  return spawn_heavy(sys, model_runner, o, std::move(loaded), std::move(supervisor));
+  return spawn_heavy(sys, model_runner, o, std::move(loaded),
+                     std::move(supervisor));
 }
 
-shard_actor spawn_shard(caf::actor_system& sys, const system_options& o) {
-  return sys.spawn(shard, o.memory_bytes_max / o.shards);
+shard_actor spawn_shard(caf::actor_system& sys, const system_options& o,
+                        view_ptr view) {
+  return sys.spawn(shard, o.memory_bytes_max / o.shards, std::move(view));
 }
 
 catalog_actor spawn_catalog(caf::actor_system& sys, const system_options& o,

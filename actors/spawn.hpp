@@ -27,7 +27,8 @@ lens_actor spawn_lens_backlog(caf::actor_system& sys,
 model_actor spawn_model(caf::actor_system& sys,
                         const model_actor_options& options, model_ptr loaded,
                         supervisor_actor supervisor);
-shard_actor spawn_shard(caf::actor_system& sys, const system_options& options);
+shard_actor spawn_shard(caf::actor_system& sys, const system_options& options,
+                        view_ptr view);
 catalog_actor spawn_catalog(caf::actor_system& sys,
                             const system_options& options, view_ptr view);
 prefetch_actor spawn_prefetch(caf::actor_system& sys,

@@ -47,9 +47,12 @@ json to_json(const lens_status& s) {
           {"refused", s.refused}};
 }
 json to_json(const shard_status& s) {
-  return {{"entries", s.entries}, {"bytes", s.bytes},
-          {"in_flight_bytes", s.raw_bytes}, {"hits", s.hits},
-          {"misses", s.misses}, {"evictions", s.evictions}};
+  return {{"entries", s.entries},
+          {"bytes", s.bytes},
+          {"in_flight_bytes", s.raw_bytes},
+          {"hits", s.hits},
+          {"misses", s.misses},
+          {"evictions", s.evictions}};
 }
 json to_json(const model_status& s) {
   return {{"sequences", s.engine.sequences},
@@ -87,14 +90,15 @@ using collector = caf::stateful_actor<collector_state>;
 /// Asks one actor and puts its answer at a place in the document.
 template <class Answer, class Handle, class Question>
 void ask(collector* self, const Handle& whom, Question question,
-         const std::string& place) {
+         const json::json_pointer& place) {
   if (!whom) return;
   ++self->state.missing;
   auto done = [self, place](json answer) {
     auto& s = self->state;
-    s.document[json::json_pointer(place)] = std::move(answer);
+    s.document[place] = std::move(answer);
     if (--s.missing > 0) return;
-    s.reply.deliver(s.document.dump());
+    s.reply.deliver(
+        s.document.dump(-1, ' ', false, json::error_handler_t::replace));
     self->quit();
   };
   self->request(whom, patience, std::move(question))
@@ -108,12 +112,9 @@ json basis_of(const status_basis& basis) {
   json parts = json::object();
   for (const auto& part : basis.parts)
     parts[part.name] = {{"health", part.health}, {"deaths", part.deaths}};
-  return {{"version", LAMINA_VERSION},
-          {"uptime_s", basis.uptime_s},
-          {"resident_bytes", resident_bytes()},
-          {"open_files", open_files()},
-          {"connections", basis.connections},
-          {"blas", basis.blas},
+  return {{"version", LAMINA_VERSION},          {"uptime_s", basis.uptime_s},
+          {"resident_bytes", resident_bytes()}, {"open_files", open_files()},
+          {"connections", basis.connections},   {"blas", basis.blas},
           {"actors", std::move(parts)}};
 }
 
@@ -122,20 +123,23 @@ caf::behavior collect(collector* self, const status_basis& basis,
   const auto& view = *basis.view;
   self->state.reply = std::move(reply);
   self->state.document = basis_of(basis);
-  ask<catalog_status>(self, view.catalog, get_catalog_status{}, "/catalog");
-  ask<disk_status>(self, view.disk, get_disk_status{}, "/disk");
-  ask<lens_status>(self, view.lens_clicks, get_lens_status{}, "/lens/clicks");
+  ask<catalog_status>(self, view.catalog, get_catalog_status{},
+                      json::json_pointer("/catalog"));
+  ask<disk_status>(self, view.disk, get_disk_status{},
+                   json::json_pointer("/disk"));
+  ask<lens_status>(self, view.lens_clicks, get_lens_status{},
+                   json::json_pointer("/lens/clicks"));
   ask<lens_status>(self, view.lens_backlog, get_lens_status{},
-                   "/lens/backlog");
+                   json::json_pointer("/lens/backlog"));
   ask<statistics_read>(self, view.readers.front(), read_statistics{},
-                       "/store");
+                       json::json_pointer("/store"));
   for (std::size_t i = 0; i < view.shards.size(); ++i)
     ask<shard_status>(self, view.shards[i], get_shard_status{},
-                      "/memory/shards/" + std::to_string(i));
+                      json::json_pointer("/memory/shards") / i);
   for (const auto& [name, hosted] : view.models) {
     self->state.document["models"][name]["health"] = hosted.health;
     ask<model_status>(self, hosted.actor, get_model_status{},
-                      "/models/" + name + "/engine");
+                      json::json_pointer("/models") / name / "engine");
   }
   return {[] {}};
 }

@@ -42,7 +42,8 @@ void supervisor_state::add_storage() {
   next->shards.resize(options.shards);
   for (std::uint32_t i = 0; i < options.shards; ++i)
     add("shard " + std::to_string(i), [&, i](system_view& v) {
-      v.shards[i] = spawn_shard(sys, options);
+      v.shards[i] =
+          spawn_shard(sys, options, std::make_shared<const system_view>(v));
       return address_of(v.shards[i]);
     });
   // The catalog reads the disk at once, so it gets the view as it is now.
@@ -74,7 +75,8 @@ void supervisor_state::add_computation() {
     v.lens_backlog = spawn_lens_backlog(sys, options);
     return address_of(v.lens_backlog);
   });
-  for (const auto& model : options.models) add_model(model);
+  for (const auto& model : options.models)
+    add_model(model);
 }
 
 void supervisor_state::add_model(const model_actor_options& model) {
@@ -104,8 +106,10 @@ void supervisor_state::publish() {
   view = std::make_shared<const system_view>(*next);
   self->send(view->catalog, view_changed{view});
   self->send(view->prefetch, view_changed{view});
-  for (const auto& shard : view->shards) self->send(shard, view_changed{view});
-  for (const auto& session : sessions) self->send(session, view_changed{view});
+  for (const auto& shard : view->shards)
+    self->send(shard, view_changed{view});
+  for (const auto& session : sessions)
+    self->send(session, view_changed{view});
 }
 
 void supervisor_state::part_down(const caf::down_msg& down) {
@@ -128,14 +132,14 @@ void supervisor_state::part_down(const caf::down_msg& down) {
     }
     if (p.refused) return;  // trying again would not help
     if (p.deaths > policy.deaths_max) {
-      spdlog::critical("{} died {} times in a row and stays down: {}",
-                       p.name, p.deaths, p.health);
+      spdlog::critical("{} died {} times in a row and stays down: {}", p.name,
+                       p.deaths, p.health);
       return;
     }
     auto delay = std::min(policy.longest_delay,
                           policy.first_delay * (1 << (p.deaths - 1)));
-    spdlog::error("{} is {}; starting it again in {} ms", p.name,
-                  p.health, delay.count());
+    spdlog::error("{} is {}; starting it again in {} ms", p.name, p.health,
+                  delay.count());
     self->delayed_send(self, delay, restart_due{i});
     return;
   }
@@ -159,9 +163,11 @@ caf::result<acknowledgement> supervisor_state::drain(const drain_system& m) {
   auto flush = [this, promise, deadline]() mutable {
     self->request(view->disk, deadline, flush_disk{})
         .then(
-            [this, promise](const result<ops_written>&) mutable {
+            [this, promise](const result<ops_written>& flushed) mutable {
               stop_all();
-              promise.deliver(acknowledgement(acknowledged{}));
+              promise.deliver(flushed
+                                  ? acknowledgement(acknowledged{})
+                                  : failed_with<acknowledged>(flushed.error()));
             },
             [this, promise](const caf::error& e) mutable {
               stop_all();
@@ -185,16 +191,22 @@ void supervisor_state::stop_all() {
   auto stop = [this](const auto& handle) {
     if (handle) self->send_exit(handle, caf::exit_reason::user_shutdown);
   };
-  for (const auto& session : sessions) stop(session);
-  for (const auto& [model, hosted] : view->models) stop(hosted.actor);
-  for (const auto& [model, actor] : loading) stop(actor);
+  for (const auto& session : sessions)
+    self->send(session, connection_closed{});
+  for (const auto& [model, hosted] : view->models)
+    stop(hosted.actor);
+  for (const auto& [model, actor] : loading)
+    stop(actor);
   stop(view->prefetch);
   stop(view->catalog);
   stop(view->lens_clicks);
   stop(view->lens_backlog);
-  for (const auto& codec : view->codecs) stop(codec);
-  for (const auto& shard : view->shards) stop(shard);
-  for (const auto& reader : view->readers) stop(reader);
+  for (const auto& codec : view->codecs)
+    stop(codec);
+  for (const auto& shard : view->shards)
+    stop(shard);
+  for (const auto& reader : view->readers)
+    stop(reader);
   stop(view->disk);
   self->quit();
 }
@@ -219,7 +231,8 @@ void start_all(supervisor_state& state, supervisor_actor self) {
   state.next->supervisor = std::move(self);
   state.add_storage();
   state.add_computation();
-  for (std::size_t i = 0; i < state.parts.size(); ++i) state.start(i);
+  for (std::size_t i = 0; i < state.parts.size(); ++i)
+    state.start(i);
   state.publish();
 }
 

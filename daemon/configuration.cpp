@@ -11,7 +11,7 @@ namespace {
 
 /// Reads one mapping: every key has a reader, every other key is an error.
 class section {
-public:
+ public:
   section(std::string file, std::string where, const YAML::Node& node)
       : file_(std::move(file)), where_(std::move(where)), node_(node) {}
 
@@ -34,13 +34,13 @@ public:
   template <class T>
   reader value(T& target, const char* expected,
                std::function<bool(const T&)> possible = nullptr) const {
-    return [this, &target, expected, possible](const YAML::Node& n)
-               -> result<void> {
+    return [this, &target, expected,
+            possible](const YAML::Node& n) -> result<void> {
       try {
         auto read = n.as<T>();
         if (possible && !possible(read))
-          return refuse(n, "'" + n.Scalar() + "' is not possible: expected " +
-                               expected);
+          return refuse(
+              n, "'" + n.Scalar() + "' is not possible: expected " + expected);
         target = read;
         return success();
       } catch (const YAML::Exception&) {
@@ -86,7 +86,7 @@ public:
 
   const YAML::Node& node() const { return node_; }
 
-private:
+ private:
   static std::string list(const std::map<std::string, reader>& keys) {
     std::string text;
     for (const auto& [key, unused] : keys)
@@ -107,11 +107,11 @@ result<void> read_model(const section& entry,
   BOOST_OUTCOME_TRYV(entry.read({
       {"name", entry.value<std::string>(m.name, "a name")},
       {"path", entry.value<std::string>(path, "a directory")},
-      {"dtype", entry.value<std::string>(
-                    type, "float32, bfloat16 or float16",
-                    [](const std::string& t) {
-                      return dtype_from_string(t).has_value();
-                    })},
+      {"dtype",
+       entry.value<std::string>(type, "float32, bfloat16 or float16",
+                                [](const std::string& t) {
+                                  return dtype_from_string(t).has_value();
+                                })},
   }));
   if (m.name.empty() || path.empty())
     return entry.refuse(entry.node(), "a model needs a name and a path");
@@ -123,35 +123,34 @@ result<void> read_model(const section& entry,
 
 result<void> read_cache(const section& cache, configuration& c) {
   return cache.read({
-      {"memory", cache.nested("cache.memory",
-                              [&](const section& s) {
-                                return s.read({{"max_size_mb",
-                                                s.megabytes(
-                                                    c.memory_bytes_max)}});
-                              })},
+      {"memory",
+       cache.nested(
+           "cache.memory",
+           [&](const section& s) {
+             return s.read({{"max_size_mb", s.megabytes(c.memory_bytes_max)}});
+           })},
       {"disk",
        cache.nested("cache.disk",
                     [&](const section& s) -> result<void> {
                       std::string directory;
                       BOOST_OUTCOME_TRYV(s.read(
-                          {{"directory", s.value<std::string>(
-                                             directory, "a directory")}}));
+                          {{"directory",
+                            s.value<std::string>(directory, "a directory")}}));
                       if (!directory.empty()) c.disk_directory = directory;
                       return success();
                     })},
       {"prefetch",
-       cache.nested("cache.prefetch",
-                    [&](const section& s) {
-                      return s.read(
-                          {{"enabled", s.value<bool>(c.prefetch_enabled,
-                                                     "true or false")},
-                           {"range",
-                            s.value<std::uint32_t>(
-                                c.prefetch_range, "0 to 1024 positions",
-                                [](const std::uint32_t& v) {
-                                  return v <= 1024;
-                                })}});
-                    })},
+       cache.nested(
+           "cache.prefetch",
+           [&](const section& s) {
+             return s.read(
+                 {{"enabled",
+                   s.value<bool>(c.prefetch_enabled, "true or false")},
+                  {"range",
+                   s.value<std::uint32_t>(
+                       c.prefetch_range, "0 to 1024 positions",
+                       [](const std::uint32_t& v) { return v <= 1024; })}});
+           })},
   });
 }
 
@@ -163,25 +162,20 @@ result<void> read_all(const section& top, configuration& c) {
       {"models", top.each([&](const section& entry) {
          return read_model(entry, c.models);
        })},
-      {"cache", top.nested("cache",
-                           [&](const section& s) { return read_cache(s, c); })},
+      {"cache",
+       top.nested("cache", [&](const section& s) { return read_cache(s, c); })},
       {"kv_cache_mb", top.megabytes(c.kv_bytes_max)},
       {"lens_backlog_mb", top.megabytes(c.lens_backlog_bytes_max)},
       {"in_flight_mb", top.megabytes(c.in_flight_bytes_max)},
       {"abandon_after_ms",
        top.value<std::uint32_t>(c.abandon_after_ms, "milliseconds")},
       {"drain_ms", top.value<std::uint32_t>(c.drain_ms, "milliseconds")},
-      {"threads", top.value<int>(c.threads, "0 to 1024",
-                                 [](const int& v) {
-                                   return v >= 0 && v <= 1024;
-                                 })},
+      {"threads",
+       top.value<int>(c.threads, "0 to 1024",
+                      [](const int& v) { return v >= 0 && v <= 1024; })},
       {"log_level",
-       top.value<std::string>(
-           c.log_level, "trace, debug, info, warn or error",
-           [](const std::string& v) {
-             return v == "trace" || v == "debug" || v == "info" ||
-                    v == "warn" || v == "error";
-           })},
+       top.value<std::string>(c.log_level, "trace, debug, info, warn or error",
+                              is_log_level)},
   }));
   if (!state.empty()) c.state_directory = state;
   return success();
@@ -200,10 +194,16 @@ result<configuration> read_configuration(const std::filesystem::path& file) {
   } catch (const YAML::BadFile&) {
     return fail(error_code::not_found, "cannot read " + file.string());
   } catch (const YAML::Exception& e) {
-    return fail(error_code::invalid_argument,
-                file.string() + ":" + std::to_string(e.mark.line + 1) + ": " +
-                    e.msg);
+    return fail(
+        error_code::invalid_argument,
+        file.string() + ":" + std::to_string(e.mark.line + 1) + ": " + e.msg);
   }
+}
+
+bool is_log_level(const std::string& text) {
+  for (const char* known : {"trace", "debug", "info", "warn", "error"})
+    if (text == known) return true;
+  return false;
 }
 
 result<configured_model> parse_model_argument(const std::string& text) {

@@ -22,7 +22,7 @@ struct configured_model {
 };
 
 struct configuration {
-  std::string listen;                     // default: default_endpoint()
+  std::string listen;                     // default: a socket in the state directory
   std::filesystem::path state_directory;  // default: the user's
   std::vector<configured_model> models;   // none: the demo model
 
@@ -41,6 +41,8 @@ struct configuration {
 
 /// invalid_argument: "FILE:LINE: ...". not_found when the file is not there.
 result<configuration> read_configuration(const std::filesystem::path& file);
+
+bool is_log_level(const std::string& text);
 
 /// "NAME=DIR" from the command line.
 result<configured_model> parse_model_argument(const std::string& text);

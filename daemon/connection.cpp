@@ -20,11 +20,11 @@ connection::connection(socket s)
       handshake_(socket_.get_executor()),
       credit_(limits::inbound_frames_max) {}
 
-void connection::start(session_actor session) {
+void connection::start(session_actor session, std::function<void()> on_closed) {
   session_ = std::move(session);
+  on_closed_ = std::move(on_closed);
   auto self = shared_from_this();
-  handshake_.expires_after(
-      std::chrono::milliseconds(limits::handshake_ms_max));
+  handshake_.expires_after(std::chrono::milliseconds(limits::handshake_ms_max));
   handshake_.async_wait([self](const boost::system::error_code& cancelled) {
     if (!cancelled)
       self->refuse({error_code::unauthenticated, "no hello came in time"});
@@ -69,8 +69,7 @@ asio::awaitable<void> connection::read_frames() {
     while (credit_ == 0 && !closed_) {
       may_read_.expires_at(std::chrono::steady_clock::time_point::max());
       boost::system::error_code woken;
-      co_await may_read_.async_wait(
-          asio::redirect_error(use_awaitable, woken));
+      co_await may_read_.async_wait(asio::redirect_error(use_awaitable, woken));
     }
     if (closed_) co_return;
     auto frame = co_await read_frame();
@@ -95,8 +94,7 @@ asio::awaitable<result<frame_received>> connection::read_frame() {
                             asio::redirect_error(use_awaitable, failed));
   if (failed) co_return fail(error_code::unavailable, failed.message());
   auto header = decode_header(head);
-  if (!header)
-    co_return fail(header.error().code, header.error().context);
+  if (!header) co_return fail(header.error().code, header.error().context);
   if (header.value().kind != frame_kind::request)
     co_return fail(error_code::malformed_frame,
                    "only requests come from clients");
@@ -106,14 +104,12 @@ asio::awaitable<result<frame_received>> connection::read_frame() {
   if (failed) co_return fail(error_code::unavailable, failed.message());
   auto checked = check_body(header.value(), body);
   if (!checked) co_return fail(checked.error().code, checked.error().context);
-  auto control =
-      std::span(body).first(header.value().control_bytes);
+  auto control = std::span(body).first(header.value().control_bytes);
   auto message = decode_request(control);
-  if (!message)
-    co_return fail(message.error().code, message.error().context);
-  co_return frame_received{header.value().request,
-                           std::make_shared<const wire::BodyUnion>(
-                               std::move(message).value())};
+  if (!message) co_return fail(message.error().code, message.error().context);
+  co_return frame_received{
+      header.value().request,
+      std::make_shared<const wire::BodyUnion>(std::move(message).value())};
 }
 
 void connection::refuse(const error& e) {
@@ -148,7 +144,8 @@ asio::awaitable<bool> connection::write_queued() {
   std::vector<std::shared_ptr<const std::vector<std::byte>>> frames(
       queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
   std::vector<asio::const_buffer> buffers;
-  for (const auto& frame : frames) buffers.push_back(asio::buffer(*frame));
+  for (const auto& frame : frames)
+    buffers.push_back(asio::buffer(*frame));
   boost::system::error_code failed;
   co_await asio::async_write(socket_, buffers,
                              asio::redirect_error(use_awaitable, failed));
@@ -171,6 +168,7 @@ void connection::closed() {
   socket_.shutdown(socket::shutdown_both, ignored);
   socket_.close(ignored);
   caf::anon_send(session_, connection_closed{});
+  on_closed_();
 }
 
 }  // namespace lamina

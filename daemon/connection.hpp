@@ -12,6 +12,7 @@
 #include <boost/asio.hpp>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -21,19 +22,20 @@ namespace lamina {
 
 class connection final : public outbox,
                          public std::enable_shared_from_this<connection> {
-public:
+ public:
   using socket = boost::asio::local::stream_protocol::socket;
 
   explicit connection(socket s);
 
-  /// Starts both coroutines; `session` gets every frame from now on.
-  void start(session_actor session);
+  /// Starts both coroutines; `session` gets every frame from now on, and
+  /// `on_closed` is called once on the listener's thread.
+  void start(session_actor session, std::function<void()> on_closed);
 
   void send(std::shared_ptr<const std::vector<std::byte>> frame) override;
   void take_next() override;
   void close() override;
 
-private:
+ private:
   template <class T>
   using awaitable = boost::asio::awaitable<T>;
 
@@ -46,6 +48,7 @@ private:
 
   socket socket_;
   session_actor session_;
+  std::function<void()> on_closed_;
   boost::asio::steady_timer may_read_;   // cancelled: credit came
   boost::asio::steady_timer may_write_;  // cancelled: frames came
   boost::asio::steady_timer handshake_;

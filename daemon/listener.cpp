@@ -25,7 +25,7 @@ bool alive(asio::io_context& io, const std::filesystem::path& path) {
 }
 
 class unix_listener final : public listener {
-public:
+ public:
   unix_listener(asio::io_context& io, caf::actor_system& sys,
                 supervisor_actor supervisor, view_ptr view,
                 listener_options options)
@@ -42,6 +42,9 @@ public:
     if (path.has_parent_path())
       std::filesystem::create_directories(path.parent_path(), failed);
     if (std::filesystem::exists(path, failed)) {
+      if (!std::filesystem::is_socket(path, failed))
+        return fail(error_code::invalid_argument,
+                    path.string() + " exists and is not a socket");
       if (alive(io_, path))
         return fail(error_code::unavailable,
                     "another daemon listens on " + path.string());
@@ -53,8 +56,8 @@ public:
     acceptor_.open(protocol(), refused);
     if (!refused) acceptor_.bind(protocol::endpoint(path.string()), refused);
     umask(before);
-    if (!refused) acceptor_.listen(asio::socket_base::max_listen_connections,
-                                   refused);
+    if (!refused)
+      acceptor_.listen(asio::socket_base::max_listen_connections, refused);
     if (refused)
       return fail(error_code::io_error, "cannot listen on " + path.string() +
                                             ": " + refused.message());
@@ -70,7 +73,7 @@ public:
     std::filesystem::remove(options_.socket_path, gone);
   }
 
-private:
+ private:
   asio::awaitable<void> accept() {
     while (acceptor_.is_open()) {
       boost::system::error_code failed;
@@ -89,22 +92,36 @@ private:
   }
 
   void admit(protocol::socket socket) {
-    std::erase_if(open_, [](const auto& c) { return c.expired(); });
     ucred peer{};
     socklen_t length = sizeof peer;
-    if (open_.size() >= limits::connections_max ||
+    if (open_ >= limits::connections_max ||
         getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer,
                    &length) != 0) {
-      spdlog::warn("connection refused: {} are open", open_.size());
-      return;  // closes it
+      spdlog::warn("connection refused: {} are open", open_);
+      refuse(std::move(socket));
+      return;
     }
     auto c = std::make_shared<connection>(std::move(socket));
     auto session = spawn_session(sys_, peer.uid, c, view_);
     caf::anon_send(supervisor_, follow_views{session});
-    open_.push_back(c);
-    caf::anon_send(supervisor_, connections_changed{static_cast<std::uint32_t>(
-                                    open_.size())});
-    c->start(std::move(session));
+    count(1);
+    c->start(std::move(session), [this] { count(-1); });
+  }
+
+  /// One clear error, if it fits the socket's buffer; then the socket closes.
+  static void refuse(protocol::socket socket) {
+    auto frame = encode_frame(
+        frame_kind::terminal, 0,
+        error_body({error_code::overloaded,
+                    "the daemon has as many connections as it takes"}));
+    boost::system::error_code ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(asio::buffer(frame), ignored);
+  }
+
+  void count(int change) {
+    open_ += static_cast<std::uint32_t>(change);
+    caf::anon_send(supervisor_, connections_changed{open_});
   }
 
   asio::io_context& io_;
@@ -113,14 +130,16 @@ private:
   view_ptr view_;
   listener_options options_;
   protocol::acceptor acceptor_;
-  std::vector<std::weak_ptr<connection>> open_;
+  std::uint32_t open_ = 0;
 };
 
 }  // namespace
 
-result<std::unique_ptr<listener>> listener::open(
-    asio::io_context& io, caf::actor_system& sys, supervisor_actor supervisor,
-    view_ptr view, listener_options options) {
+result<std::unique_ptr<listener>> listener::open(asio::io_context& io,
+                                                 caf::actor_system& sys,
+                                                 supervisor_actor supervisor,
+                                                 view_ptr view,
+                                                 listener_options options) {
   auto created = std::make_unique<unix_listener>(
       io, sys, std::move(supervisor), std::move(view), std::move(options));
   BOOST_OUTCOME_TRYV(created->bind());

@@ -21,12 +21,14 @@ struct listener_options {
 };
 
 class listener {
-public:
+ public:
   /// Binds the socket. A stale file of a dead daemon is replaced; a living
   /// one's is not: unavailable. io_error otherwise.
-  static result<std::unique_ptr<listener>> open(
-      boost::asio::io_context& io, caf::actor_system& sys,
-      supervisor_actor supervisor, view_ptr view, listener_options options);
+  static result<std::unique_ptr<listener>> open(boost::asio::io_context& io,
+                                                caf::actor_system& sys,
+                                                supervisor_actor supervisor,
+                                                view_ptr view,
+                                                listener_options options);
 
   virtual ~listener() = default;
 

@@ -4,13 +4,15 @@
 
 #include <boost/asio.hpp>
 
-#include <CLI/CLI.hpp>
-#include <caf/all.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <systemd/sd-daemon.h>
+#include <CLI/CLI.hpp>
+#include <caf/all.hpp>
 
 #include <cstdio>
+#include <future>
+#include <set>
 #include <thread>
 
 #include "actors/spawn.hpp"
@@ -50,19 +52,27 @@ result<configuration> configure(const command_line& given) {
   }
   if (!given.listen.empty()) c.listen = given.listen;
   if (c.listen.empty()) {
-    BOOST_OUTCOME_TRY(address, default_endpoint());
-    c.listen = to_string(address);
+    c.listen = "unix:" + (c.state_directory / "lamina.sock").string();
   }
   if (!given.models.empty()) c.models.clear();
   for (const auto& text : given.models) {
     BOOST_OUTCOME_TRY(m, parse_model_argument(text));
     c.models.push_back(m);
   }
+  std::set<std::string> names;
+  for (const auto& m : c.models)
+    if (!names.insert(m.name).second)
+      return fail(error_code::invalid_argument,
+                  "two models are called '" + m.name + "'");
   if (c.models.empty()) {
     BOOST_OUTCOME_TRY(directory, demo_model_directory());
     c.models.push_back({"demo", directory, {}});
   }
   if (!given.log_level.empty()) c.log_level = given.log_level;
+  if (!is_log_level(c.log_level))
+    return fail(error_code::invalid_argument,
+                "--log-level '" + c.log_level +
+                    "': expected trace, debug, info, warn or error");
   return c;
 }
 
@@ -126,7 +136,11 @@ int drain(boost::asio::io_context& io, caf::actor_system& sys,
           const supervisor_actor& top, const configuration& c) {
   io.restart();
   auto work = boost::asio::make_work_guard(io);
-  std::thread sockets([&] { io.run(); });
+  std::promise<void> written;
+  std::thread sockets([&] {
+    io.run();
+    written.set_value();
+  });
   caf::scoped_actor self(sys);
   int status = 0;
   self->request(top, std::chrono::milliseconds(c.drain_ms + 5'000u),
@@ -141,7 +155,11 @@ int drain(boost::asio::io_context& io, caf::actor_system& sys,
             spdlog::error("the actors did not stop: {}", caf::to_string(e));
             status = 1;
           });
-  io.stop();
+  // Closing connections write their last frames; one that cannot is left.
+  constexpr auto patience = std::chrono::seconds(2);
+  work.reset();
+  if (written.get_future().wait_for(patience) != std::future_status::ready)
+    io.stop();
   sockets.join();
   return status;
 }
@@ -159,6 +177,8 @@ int run(const configuration& c, std::uint64_t fault) {
   if (auto warning = blas_warning(loaded_blas()); !warning.empty())
     spdlog::warn("{}", warning);
 
+  // Sessions hold connections, so the sockets' context outlives the actors.
+  boost::asio::io_context io(1);
   caf::actor_system_config caf_config;
   caf_config.set("scheduler.policy", caf::atom("stealing"));
   caf::actor_system sys(caf_config);
@@ -167,11 +187,8 @@ int run(const configuration& c, std::uint64_t fault) {
   view_ptr view;
   caf::scoped_actor self(sys);
   self->request(top, caf::infinite, get_view{})
-      .receive([&](const view_ptr& v) { view = v; },
-               [](const caf::error&) {});
-  boost::asio::io_context io(1);
-  auto front =
-      listener::open(io, sys, top, view, {address.value().path, 0600});
+      .receive([&](const view_ptr& v) { view = v; }, [](const caf::error&) {});
+  auto front = listener::open(io, sys, top, view, {address.value().path, 0600});
   int status = 0;
   if (!front) {
     status = refuse(front.error());
@@ -190,8 +207,9 @@ int main(int argc, char** argv) {
   using namespace lamina;
   ensure_passive_openmp(argv);
   command_line given;
-  CLI::App app("Lamina's daemon: hosts models and keeps what every layer "
-               "computed");
+  CLI::App app(
+      "Lamina's daemon: hosts models and keeps what every layer "
+      "computed");
   app.set_version_flag("--version", "laminad " LAMINA_VERSION);
   app.add_option("--config", given.config, "YAML configuration");
   app.add_option("--state-dir", given.state_directory,

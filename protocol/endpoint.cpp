@@ -74,18 +74,19 @@ std::string to_string(const endpoint& address) {
          (v6 ? "]:" : ":") + std::to_string(address.port);
 }
 
-result<endpoint> default_endpoint(const char* runtime_dir, const char* home) {
-  if (given(runtime_dir))
-    return parse_endpoint("unix:" + std::string(runtime_dir) + "/lamina.sock");
+result<endpoint> default_endpoint(const char* state_home, const char* home) {
+  if (given(state_home))
+    return parse_endpoint("unix:" + std::string(state_home) +
+                          "/lamina/lamina.sock");
   if (given(home))
     return parse_endpoint("unix:" + std::string(home) +
                           "/.local/state/lamina/lamina.sock");
   return fail(error_code::invalid_argument,
-              "no endpoint: neither XDG_RUNTIME_DIR nor HOME is set");
+              "no endpoint: neither XDG_STATE_HOME nor HOME is set");
 }
 
 result<endpoint> default_endpoint() {
-  return default_endpoint(std::getenv("XDG_RUNTIME_DIR"), std::getenv("HOME"));
+  return default_endpoint(std::getenv("XDG_STATE_HOME"), std::getenv("HOME"));
 }
 
 }  // namespace lamina

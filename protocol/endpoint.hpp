@@ -29,13 +29,14 @@ result<endpoint> parse_endpoint(std::string_view address);
 /// The form that parse_endpoint reads.
 std::string to_string(const endpoint& address);
 
-/// unix:RUNTIME/lamina.sock when a runtime directory is given, else
-/// unix:HOME/.local/state/lamina/lamina.sock; null and empty mean not given.
-/// invalid_argument when neither is, or the path does not fit.
-result<endpoint> default_endpoint(const char* runtime_dir, const char* home);
+/// The socket in the user's state directory: unix:STATE/lamina/lamina.sock when
+/// a state home is given, else unix:HOME/.local/state/lamina/lamina.sock; null
+/// and empty mean not given. invalid_argument when neither is, or the path does
+/// not fit.
+result<endpoint> default_endpoint(const char* state_home, const char* home);
 
-/// The same from XDG_RUNTIME_DIR and HOME. Reads the environment: call it
-/// before other threads might change that.
+/// The same from XDG_STATE_HOME and HOME. Reads the environment: call it before
+/// other threads might change that.
 result<endpoint> default_endpoint();
 
 }  // namespace lamina

@@ -59,7 +59,7 @@ class Daemon:
                 listed = self.run("--json", "models", check=False)
                 if listed.returncode == 0:
                     models = json.loads(listed.stdout)["models"]
-                    if all(m["health"] != "loading" for m in models):
+                    if not any(m["health"].startswith(("loading", "down")) for m in models):
                         return
             time.sleep(0.02)
         raise RuntimeError(f"laminad was not ready within {seconds} s")

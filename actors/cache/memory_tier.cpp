@@ -8,7 +8,8 @@ namespace {
 
 std::uint64_t bytes_of(const memory_tier::entry& e) {
   std::uint64_t bytes = 0;
-  for (const auto& [key, value] : e.values) bytes += value->bytes.size();
+  for (const auto& [key, value] : e.values)
+    bytes += value->bytes.size();
   if (e.lens) bytes += e.lens->records.size() * sizeof(lens_record);
   return bytes;
 }

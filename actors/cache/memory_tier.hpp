@@ -18,7 +18,7 @@
 namespace lamina {
 
 class memory_tier {
-public:
+ public:
   struct entry {
     ready_rows raw;  // null chunk: not in flight
     std::map<value_key, stored_value_ptr> values;
@@ -49,7 +49,7 @@ public:
   std::uint64_t entries() const { return entries_.size(); }
   std::uint64_t evictions() const { return evictions_; }
 
-private:
+ private:
   entry& touch(const digest& name);
   void resize(entry& e, std::uint64_t bytes);
   void evict(const digest& keep);

@@ -21,7 +21,8 @@ std::vector<token_id> turn_log::ids() const {
   std::vector<token_id> ids;
   ids.reserve(size_);
   for (const auto& chunk : chunks_)
-    for (const auto& token : chunk.tokens) ids.push_back(token.id);
+    for (const auto& token : chunk.tokens)
+      ids.push_back(token.id);
   return ids;
 }
 
@@ -31,13 +32,22 @@ std::uint32_t turn_log::append(token_record token) {
   auto& chunk = chunks_[index];
   chunk.tokens.push_back(std::move(token));
   name(index);
-  auto raw = promises_.capture ? presence::pending : presence::never_asked;
-  chunk.embed = chunk.resid_post = chunk.final_norm = raw;
-  chunk.lens = !promises_.capture ? presence::never_asked
-               : promises_.lens == lens_mode::on_demand
-                   ? presence::on_demand
-                   : presence::pending;
+  promise(index);
   return index;
+}
+
+void turn_log::promise(std::uint32_t index) {
+  auto& chunk = chunks_[index];
+  if (!promises_.capture) {
+    // What an earlier turn kept of this chunk goes with its old name.
+    auto raw = chunk.resid_post == presence::never_asked ? presence::never_asked
+                                                         : presence::on_demand;
+    chunk.embed = chunk.resid_post = chunk.final_norm = chunk.lens = raw;
+    return;
+  }
+  chunk.embed = chunk.resid_post = chunk.final_norm = presence::pending;
+  chunk.lens = promises_.lens == lens_mode::on_demand ? presence::on_demand
+                                                      : presence::pending;
 }
 
 void turn_log::name(std::uint32_t index) {
@@ -55,7 +65,8 @@ void turn_log::name(std::uint32_t index) {
 
 position_t turn_log::capture_from() const {
   std::uint32_t index = 0;
-  while (index < chunk_of(size_) && has_activations(chunks_[index])) ++index;
+  while (index < chunk_of(size_) && has_activations(chunks_[index]))
+    ++index;
   return first_position(index);
 }
 

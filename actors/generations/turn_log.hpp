@@ -21,7 +21,7 @@ struct turn_promises {
 };
 
 class turn_log {
-public:
+ public:
   turn_log(conversation_id id, const digest& root,
            std::vector<chunk_record> chunks, turn_promises promises);
 
@@ -44,11 +44,15 @@ public:
   /// earlier turn promised for it is promised anew by this one.
   std::uint32_t append(token_record token);
 
+  /// Promises for a whole chunk what the turn promises: its activations are
+  /// captured again.
+  void promise(std::uint32_t index);
+
   /// Where the capture of a turn has to begin, asked before its first token is
   /// appended: the first full chunk that lacks activations, else the open tail.
   position_t capture_from() const;
 
-private:
+ private:
   void name(std::uint32_t index);
 
   conversation_id id_;
@@ -64,7 +68,7 @@ bool has_activations(const chunk_record& chunk);
 /// Releases things that finish in any order in the order of their index.
 template <class T>
 class in_order {
-public:
+ public:
   explicit in_order(std::uint32_t first) : next_(first) {}
 
   void put(std::uint32_t index, T item) {
@@ -82,7 +86,7 @@ public:
 
   std::uint32_t next() const { return next_; }
 
-private:
+ private:
   std::uint32_t next_;
   std::map<std::uint32_t, T> waiting_;
 };

@@ -59,8 +59,8 @@ struct sequence_progress {
   std::uint32_t prompt_done = 0;    // prompt positions forwarded so far
   std::uint32_t prompt_reused = 0;  // positions taken from the KV cache
   std::optional<finish_reason> finished;
-  /// With finish_reason::stop: the bytes of the last token from here on are
-  /// the stop string's and are not part of the text.
+  /// When a stop string begins inside the last token, which then is among
+  /// `tokens` or was: how many of its bytes are text.
   std::optional<std::uint32_t> last_token_text_bytes;
 };
 

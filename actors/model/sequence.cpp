@@ -109,10 +109,9 @@ sequence_progress sequence::progress() {
   if (lens_)
     if (auto records = lens_->announce(rows_end))
       p.lens.push_back(std::move(records));
-  if (finished()) {
-    p.finished = ending_;
-    p.last_token_text_bytes = last_token_text_bytes_;
-  }
+  // Known as soon as the last token is announced, one step before its rows.
+  if (ending_) p.last_token_text_bytes = last_token_text_bytes_;
+  if (finished()) p.finished = ending_;
   return p;
 }
 

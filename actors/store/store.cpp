@@ -94,6 +94,7 @@ result<sweep_report> lmdb_store::sweep(std::uint64_t bytes_max) {
   BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env_));
   sweep_report report;
   allowance left{bytes_max, report};
+  bool changed = false;
   for (;;) {
     BOOST_OUTCOME_TRY(first, txn.keys(txn.in().tombstones, {}, 1));
     if (first.empty()) break;
@@ -104,7 +105,9 @@ result<sweep_report> lmdb_store::sweep(std::uint64_t bytes_max) {
       break;
     }
     BOOST_OUTCOME_TRYV(txn.remove(txn.in().tombstones, key));
+    changed = true;
   }
+  if (!changed && report.bytes_removed == 0) return report;  // nothing to sync
   BOOST_OUTCOME_TRYV(txn.commit());
   return report;
 }

@@ -196,9 +196,9 @@ class Conversations(DaemonTest):
 
     def test_without_capture_a_click_recomputes(self):
         turn = self.generate(PROMPT, "--max-new-tokens", 20, "--no-capture", "--wait-durable")
-        kept = self.generate(PROMPT, "--max-new-tokens", 20, "--wait-durable")
         lens = self.daemon.json("lens", turn["conversation"], 20)
         self.assertEqual(lens["source"], "recomputed")
+        kept = self.generate(PROMPT, "--max-new-tokens", 20, "--wait-durable")
         other = self.daemon.json("lens", kept["conversation"], 20)
         for a, b in zip(lens["layers"], other["layers"]):
             self.assertEqual(a["top"][0]["id"], b["top"][0]["id"])

@@ -6,7 +6,7 @@ namespace lamina {
 namespace {
 
 class catalog_test : public actor_test {
-protected:
+ protected:
   catalog_test() { start(); }
 
   template <class Answer, class Question>
@@ -38,8 +38,7 @@ TEST_F(CatalogTest, AnothersConversationIsNotFound) {
   EXPECT_EQ(show(newest_, stranger).error().code, error_code::not_found);
   EXPECT_EQ(open(turn("x"), newest_, stranger).error().code,
             error_code::not_found);
-  EXPECT_EQ(ask_catalog<acknowledgement>(
-                remove_conversation{stranger, newest_})
+  EXPECT_EQ(ask_catalog<acknowledgement>(remove_conversation{stranger, newest_})
                 .error()
                 .code,
             error_code::not_found);
@@ -48,8 +47,8 @@ TEST_F(CatalogTest, AnothersConversationIsNotFound) {
 }
 
 TEST_F(CatalogTest, AnUnknownModelIsNotFound) {
-  auto opened = ask_catalog<result<turn_opened>>(
-      open_turn{uid, "nobody", 0, turn("x")});
+  auto opened =
+      ask_catalog<result<turn_opened>>(open_turn{uid, "nobody", 0, turn("x")});
   EXPECT_EQ(opened.error().code, error_code::not_found);
 }
 
@@ -84,9 +83,11 @@ TEST_F(CatalogTest, EverythingIsThereAfterARestart) {
   EXPECT_EQ(shown->record.preview, "hello");
   std::vector<token_id> before;
   std::vector<token_id> after;
-  for (const auto& t : w.log->tokens) before.push_back(t.token.id);
+  for (const auto& t : w.log->tokens)
+    before.push_back(t.token.id);
   for (const auto& chunk : shown->chunks)
-    for (const auto& t : chunk.tokens) after.push_back(t.id);
+    for (const auto& t : chunk.tokens)
+      after.push_back(t.id);
   EXPECT_EQ(after, before);
 }
 
@@ -130,8 +131,7 @@ TEST_F(CatalogTest, EqualPromptsAreStoredOnce) {
 
 TEST_F(CatalogTest, DeletingEverythingLeavesNoValues) {
   complete_turn(turn("hello there", 40));
-  ASSERT_TRUE(
-      ask_catalog<acknowledgement>(remove_conversation{uid, newest_}));
+  ASSERT_TRUE(ask_catalog<acknowledgement>(remove_conversation{uid, newest_}));
   finish();
   auto s = statistics();
   EXPECT_EQ(s.conversations, 0u);

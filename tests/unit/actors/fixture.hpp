@@ -49,7 +49,7 @@ inline viewer_actor::behavior_type viewer(viewer_actor::pointer self,
 }
 
 class actor_test : public testing::Test {
-protected:
+ protected:
   static constexpr std::uint32_t uid = 1000;
 
   actor_test() {
@@ -57,8 +57,8 @@ protected:
     directory_ = mkdtemp(pattern.data());
     set_spawn_policy({.detach = false});
     options_.models.resize(1);
-    options_.models[0].model = {"tiny", LAMINA_SOURCE_DIR "/tests/goldens/llama",
-                                std::nullopt};
+    options_.models[0].model = {
+        "tiny", LAMINA_SOURCE_DIR "/tests/goldens/llama", std::nullopt};
   }
 
   ~actor_test() override {

@@ -6,7 +6,7 @@ namespace lamina {
 namespace {
 
 class generation_test : public actor_test {
-protected:
+ protected:
   generation_test() { start(); }
 };
 
@@ -14,13 +14,15 @@ using GenerationTest = generation_test;
 
 std::vector<position_t> positions(const seen& log) {
   std::vector<position_t> p;
-  for (const auto& t : log.tokens) p.push_back(t.position);
+  for (const auto& t : log.tokens)
+    p.push_back(t.position);
   return p;
 }
 
 std::vector<position_t> range(position_t begin, position_t end) {
   std::vector<position_t> p;
-  for (auto i = begin; i < end; ++i) p.push_back(i);
+  for (auto i = begin; i < end; ++i)
+    p.push_back(i);
   return p;
 }
 
@@ -36,7 +38,8 @@ TEST_F(GenerationTest, AViewerSeesEveryTokenOnceAndThenDone) {
 TEST_F(GenerationTest, ALateViewerSeesTheSameTokens) {
   auto opened = open(turn("hello", 30)).value();
   auto first = watch(opened.generation);
-  for (int i = 0; i < 200; ++i) scheduler().try_run_once();
+  for (int i = 0; i < 200; ++i)
+    scheduler().try_run_once();
   auto second = watch(opened.generation, 0);
   finish();
   ASSERT_TRUE(first.log->done);
@@ -74,7 +77,8 @@ TEST_F(GenerationTest, ATurnThatNobodyWatchesIsCancelledAfterAWhile) {
   auto only = watch(opened.generation);
   caf::anon_send_exit(only.handle, caf::exit_reason::kill);
   only.handle = nullptr;
-  for (int i = 0; i < 40; ++i) scheduler().try_run_once();
+  for (int i = 0; i < 40; ++i)
+    scheduler().try_run_once();
   advance(options_.catalog.abandon_after);
   finish();
   auto shown = show(opened.conversation).value();
@@ -96,7 +100,8 @@ TEST_F(GenerationTest, ATurnToldToKeepRunningFinishesUnwatched) {
 TEST_F(GenerationTest, CancelKeepsTheTokensProduced) {
   auto opened = open(turn("hello", 60)).value();
   auto w = watch(opened.generation, {}, true);
-  for (int i = 0; i < 40; ++i) scheduler().try_run_once();
+  for (int i = 0; i < 40; ++i)
+    scheduler().try_run_once();
   caf::anon_send(opened.generation, cancel_turn{});
   finish();
   ASSERT_TRUE(w.log->done);
@@ -108,7 +113,8 @@ TEST_F(GenerationTest, CancelKeepsTheTokensProduced) {
 TEST_F(GenerationTest, AnExceptionInTheModelFailsTheTurnAndTheNextOneWorks) {
   auto opened = open(turn("hello", 60)).value();
   auto w = watch(opened.generation);
-  for (int i = 0; i < 40; ++i) scheduler().try_run_once();
+  for (int i = 0; i < 40; ++i)
+    scheduler().try_run_once();
   caf::anon_send(view()->models.at("tiny").actor,
                  inject_model_fault{"cosmic ray"});
   finish();

@@ -8,7 +8,7 @@ namespace lamina {
 namespace {
 
 class supervisor_test : public actor_test {
-protected:
+ protected:
   nlohmann::json status() {
     return nlohmann::json::parse(ask<std::string>(top_, get_status{}));
   }

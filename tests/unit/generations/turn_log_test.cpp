@@ -9,7 +9,9 @@ namespace {
 
 constexpr conversation_id id = 42;
 
-digest a_root() { return root_of({}); }
+digest a_root() {
+  return root_of({});
+}
 
 turn_log empty_log(turn_promises promises = {}) {
   return turn_log(id, a_root(), {}, promises);

@@ -234,6 +234,7 @@ TEST_F(Engine, TokensThatMayBecomeAStopAreWithheld) {
   const auto e = engine::create(model_, {});
   sequence_request r = turn(prompt_, 16);
   r.stop = {answer_text(3, 6) + "never"};
+  r.lens = lens_mode::eager;
   ASSERT_TRUE(e->add(r));
   std::vector<std::size_t> announced;
   outcome o;
@@ -250,6 +251,9 @@ TEST_F(Engine, TokensThatMayBecomeAStopAreWithheld) {
               ::testing::ElementsAre(1, 2, 3, 3, 3, 3, 7));
   EXPECT_EQ(o.tokens, answer_);
   EXPECT_EQ(o.rows.size(), (prompt_.size() + 16) * slots);
+  EXPECT_EQ(o.lens.size(), prompt_.size() + 16);
+  for (const auto& [position, rated] : o.rated)
+    EXPECT_EQ(rated, position > 0) << "position " << position;
 }
 
 TEST_F(Engine, WithheldTokensComeWhenTheLengthEndsTheTurn) {

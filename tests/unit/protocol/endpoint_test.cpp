@@ -49,11 +49,11 @@ TEST(Endpoint, LongestUnixPathIsAccepted) {
   EXPECT_TRUE(parse_endpoint("unix:" + std::string(107, 'a')));
 }
 
-TEST(Endpoint, DefaultPrefersTheRuntimeDirectory) {
-  EXPECT_EQ(to_string(default_endpoint("/run/user/7", "/home/ada").value()),
-            "unix:/run/user/7/lamina.sock");
-  for (const char* runtime : {static_cast<const char*>(nullptr), ""})
-    EXPECT_EQ(to_string(default_endpoint(runtime, "/home/ada").value()),
+TEST(Endpoint, DefaultLiesInTheStateDirectory) {
+  EXPECT_EQ(to_string(default_endpoint("/var/state", "/home/ada").value()),
+            "unix:/var/state/lamina/lamina.sock");
+  for (const char* state : {static_cast<const char*>(nullptr), ""})
+    EXPECT_EQ(to_string(default_endpoint(state, "/home/ada").value()),
               "unix:/home/ada/.local/state/lamina/lamina.sock");
   EXPECT_EQ(default_endpoint(nullptr, nullptr).error().code,
             error_code::invalid_argument);
