@@ -39,6 +39,10 @@ catalog_state::~catalog_state() {
       callback(failed_with<entry*>(gone));
     for (auto& w : std::exchange(e.forks, {}))
       w.reply.deliver(failed_with<conversation_record>(gone));
+    // The next catalog would not know that they write: what they have written
+    // so far is kept, as after a crash.
+    for (const auto& turn : e.turns)
+      caf::anon_send_exit(turn, caf::exit_reason::user_shutdown);
   }
   if (draining) draining->deliver(turns_drained{});
 }

@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <caf/all.hpp>
 #include <exception>
 #include <stdexcept>
@@ -58,9 +59,12 @@ void model_state::deliver(sequence_progress progress) {
   for (const auto& rows : progress.rows) {
     if (rows.chunk.get() == s.newest || rows.begin != 0) continue;
     s.newest = rows.chunk.get();
+    s.chunk_bytes = rows.chunk->bytes();
     s.in_flight_bytes += rows.chunk->bytes();
   }
-  bool over = s.in_flight_bytes > options.in_flight_bytes_max;
+  // The open chunk must be able to fill, or no credit would ever come.
+  bool over = s.in_flight_bytes > options.in_flight_bytes_max &&
+              s.in_flight_bytes > s.chunk_bytes;
   if (over && !s.paused && !progress.finished) {
     s.paused = true;
     runner->pause(progress.sequence, true);
@@ -78,7 +82,8 @@ void model_state::credit(sequence_id id, std::uint64_t bytes) {
   auto& s = it->second;
   s.in_flight_bytes -= std::min(s.in_flight_bytes, bytes);
   // Half the budget must be free, so that a sequence does not stutter.
-  if (s.paused && s.in_flight_bytes <= options.in_flight_bytes_max / 2) {
+  if (s.paused && s.in_flight_bytes <= std::max(options.in_flight_bytes_max / 2,
+                                                s.chunk_bytes)) {
     s.paused = false;
     runner->pause(id, false);
     arm();

@@ -38,6 +38,7 @@ struct model_state {
   struct sequence {
     sequence_sink sink;
     std::uint64_t in_flight_bytes = 0;
+    std::uint64_t chunk_bytes = 0;  // of one chunk of its model
     const raw_chunk* newest = nullptr;
     bool paused = false;
   };

@@ -24,12 +24,16 @@ struct seen {
   std::uint32_t batches = 0;
   std::optional<wire::DoneT> done;
   std::optional<error> failed;
-  bool takes = true;  // false: never gives credit
-  std::vector<caf::typed_response_promise<tokens_taken>> owed;
+  bool takes = true;  // false: gives credit only when told to
+  std::optional<caf::typed_response_promise<tokens_taken>> owed;
 };
 
-inline viewer_actor::behavior_type viewer(viewer_actor::pointer self,
-                                          std::shared_ptr<seen> log) {
+struct give_credit {};
+
+using viewer_self = viewer_actor::extend<reacts_to<give_credit>>;
+
+inline viewer_self::behavior_type viewer(viewer_self::pointer self,
+                                         std::shared_ptr<seen> log) {
   return {
       [self, log](const turn_tokens& m) {
         auto promise = self->make_response_promise<
@@ -40,11 +44,14 @@ inline viewer_actor::behavior_type viewer(viewer_actor::pointer self,
         if (log->takes)
           promise.deliver(tokens_taken{});
         else
-          log->owed.push_back(promise);
+          log->owed = promise;
         return promise;
       },
       [log](const turn_done& m) { log->done = m.done; },
       [log](const turn_failed& m) { log->failed = m.reason; },
+      [log](const give_credit&) {
+        std::exchange(log->owed, std::nullopt)->deliver(tokens_taken{});
+      },
   };
 }
 
@@ -56,7 +63,11 @@ class actor_test : public testing::Test {
     std::string pattern = testing::TempDir() + "lamina-actors-XXXXXX";
     directory_ = mkdtemp(pattern.data());
     set_spawn_policy({.detach = false});
+    options_.disk.sweep_delay = std::chrono::milliseconds(10);
     options_.models.resize(1);
+    // A turn waits for the commit of each chunk, so that tests can stop time
+    // in its middle.
+    options_.models[0].in_flight_bytes_max = 1;
     options_.models[0].model = {
         "tiny", LAMINA_SOURCE_DIR "/tests/goldens/llama", std::nullopt};
   }
@@ -80,6 +91,8 @@ class actor_test : public testing::Test {
   /// As SIGTERM does, but without waiting for running turns.
   void stop() {
     if (!sys_) return;
+    for (const auto& v : std::exchange(viewers_, {}))
+      caf::anon_send_exit(v, caf::exit_reason::user_shutdown);
     EXPECT_TRUE(ask<acknowledgement>(top_, drain_system{0}));
     top_ = nullptr;
     run();
@@ -96,16 +109,19 @@ class actor_test : public testing::Test {
   /// Runs just as much as the answer needs, timers included.
   template <class Answer, class Handle, class Question>
   Answer ask(const Handle& whom, Question question) {
-    caf::scoped_actor self(*sys_);
-    std::optional<Answer> answer;
-    auto pending = self->request(whom, caf::infinite, std::move(question));
-    for (int i = 0; i < 100'000 && !self->has_next_message(); ++i)
+    auto answer = std::make_shared<std::optional<Answer>>();
+    bool failed = false;
+    sys_->spawn([&, answer](caf::event_based_actor* self) {
+      self->request(whom, caf::infinite, std::move(question))
+          .then([answer](const Answer& a) { *answer = a; },
+                [&failed](const caf::error& e) {
+                  failed = true;
+                  ADD_FAILURE() << "no answer: " << caf::to_string(e);
+                });
+    });
+    for (int i = 0; i < 100'000 && !*answer && !failed; ++i)
       if (!scheduler().try_run_once()) advance(std::chrono::milliseconds(1));
-    pending.receive([&](const Answer& a) { answer = a; },
-                    [](const caf::error& e) {
-                      ADD_FAILURE() << "no answer: " << caf::to_string(e);
-                    });
-    return *answer;
+    return answer->value();
   }
 
   view_ptr view() { return ask<view_ptr>(top_, get_view{}); }
@@ -127,7 +143,7 @@ class actor_test : public testing::Test {
 
   struct watcher {
     std::shared_ptr<seen> log = std::make_shared<seen>();
-    viewer_actor handle;
+    viewer_self handle;
   };
 
   /// Follows a turn; what it was told is in `log` after the next run.
@@ -136,6 +152,7 @@ class actor_test : public testing::Test {
     watcher w;
     w.log->takes = takes;
     w.handle = sys_->spawn(viewer, w.log);
+    viewers_.push_back(w.handle);
     admitted_ = ask<watch_result>(g, watch_turn{w.handle, from, wait_durable});
     return w;
   }
@@ -158,7 +175,7 @@ class actor_test : public testing::Test {
   /// Runs everything, with time enough for commits but for nothing to be
   /// given up.
   void finish() {
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 60; ++i) {
       run();
       advance(std::chrono::milliseconds(10));
     }
@@ -179,6 +196,7 @@ class actor_test : public testing::Test {
   std::unique_ptr<caf::actor_system_config> config_;
   std::unique_ptr<caf::actor_system> sys_;
   supervisor_actor top_;
+  std::vector<viewer_self> viewers_;
   watch_result admitted_ = turn_watched{};
   conversation_id newest_ = 0;
 };

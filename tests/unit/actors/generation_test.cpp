@@ -53,10 +53,10 @@ TEST_F(GenerationTest, AViewerWithoutCreditGetsTheRestInOneBatch) {
   auto slow = watch(opened.generation, {}, false, false);
   finish();
   EXPECT_EQ(slow.log->batches, 1u);
-  slow.log->owed.at(0).deliver(tokens_taken{});
+  caf::anon_send(slow.handle, give_credit{});
   finish();
   EXPECT_EQ(slow.log->batches, 2u);
-  slow.log->owed.at(1).deliver(tokens_taken{});
+  caf::anon_send(slow.handle, give_credit{});
   finish();
   ASSERT_TRUE(slow.log->done);
   EXPECT_EQ(positions(*slow.log), range(0, slow.log->done->positions));
