@@ -27,6 +27,23 @@ struct chunk_group {
     return mask;
   }
   bool complete() const { return block && (rows() & ~block->complete) == 0; }
+  /// Rows that an answer reads: those of the positions, and those of the tokens
+  /// that came next, which keep how they were rated.
+  std::uint32_t rows_read() const {
+    auto mask = rows();
+    for (const auto& at : positions)
+      if (at.next && !at.next_name) mask |= 1u << row_in_chunk(at.position + 1);
+    return mask;
+  }
+  bool rated() const {
+    for (const auto& at : positions) {
+      const auto& kept_in = at.next_name ? next : block;
+      auto row = row_in_chunk(at.position + 1);
+      if (at.next && (!kept_in || (kept_in->rated >> row & 1u) == 0))
+        return false;
+    }
+    return true;
+  }
   /// How the last position rated its next token is kept in the next chunk.
   bool needs_next() const { return back().next_name.has_value(); }
 };
@@ -40,6 +57,7 @@ struct lens_request_state {
   void next_group();
   void find_block();
   void find_next_block();
+  void answer_or_compute();
   void load_exact_rows();
   void compute(const ready_rows& ready);
   void compute_rating(const ready_rows& ready);
@@ -136,7 +154,7 @@ void lens_request_state::find_block() {
   auto& group = groups[current];
   const auto& at = group.front();
   self->request(ctx.view->shard_of(at.name), caf::infinite,
-                find_lens{at.name, group.rows()})
+                find_lens{at.name, group.rows_read()})
       .then(
           [this](const lens_found& found) {
             auto& g = groups[current];
@@ -144,12 +162,19 @@ void lens_request_state::find_block() {
             g.source = found.source;
             if (g.needs_next())
               find_next_block();
-            else if (g.complete())
-              send_group();
             else
-              load_exact_rows();
+              answer_or_compute();
           },
           unavailable(self, ctx, "shard"));
+}
+
+/// Without the model, an answer that lacks ratings is the best there is.
+void lens_request_state::answer_or_compute() {
+  const auto& group = groups[current];
+  if (group.complete() && (group.rated() || !model))
+    send_group();
+  else
+    load_exact_rows();
 }
 
 void lens_request_state::find_next_block() {
@@ -159,10 +184,7 @@ void lens_request_state::find_next_block() {
           [this](const lens_found& found) {
             auto& g = groups[current];
             g.next = found.block;
-            if (g.complete())
-              send_group();
-            else
-              load_exact_rows();
+            answer_or_compute();
           },
           unavailable(self, ctx, "shard"));
 }

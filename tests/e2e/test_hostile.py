@@ -139,7 +139,9 @@ class People(DaemonTest):
         self.assertFails("not_found", "generate", "--model", "nobody", "hello")
         self.assertFails("context_full", "generate", "--model", "demo", "word " * 3000)
         self.assertFails("out_of_range", "conversations", "fork", conversation, size + 1)
-        self.assertFails("invalid_argument", "generate", "--model", "demo", "--top-p", "1.5", "x")
+        with self.assertRaises(CommandFailed) as usage:
+            self.daemon.json("generate", "--model", "demo", "--top-p", "1.5", "x")
+        self.assertEqual(usage.exception.exit, 2)
 
     def test_a_second_writer_is_told_busy(self):
         first = self.daemon.popen("generate", "--model", "demo", "--max-new-tokens", 900, "--seed", 1,

