@@ -74,7 +74,14 @@ void session_state::take_next() {
   }
 }
 
+void session_state::follow(const view_ptr& newest) {
+  view = newest;
+  for (const auto& m : std::exchange(early, {}))
+    receive(m);
+}
+
 void session_state::receive(const frame_received& m) {
+  if (!view) return early.push_back(m);  // at most what inbound credit allows
   ++takes_owed;
   take_next();
   if (m.request <= newest_request)
@@ -138,12 +145,10 @@ void session_state::written(std::uint64_t count) {
 
 session_actor::behavior_type session(session_state::pointer self,
                                      std::uint32_t uid,
-                                     std::shared_ptr<outbox> out,
-                                     view_ptr view) {
+                                     std::shared_ptr<outbox> out) {
   auto& state = self->state;
   state.uid = uid;
   state.out = std::move(out);
-  state.view = std::move(view);
   // A request that dies without its terminal frame still owes one.
   self->set_down_handler([&state](const caf::down_msg& down) {
     for (auto it = state.requests.begin(); it != state.requests.end(); ++it) {
@@ -164,7 +169,7 @@ session_actor::behavior_type session(session_state::pointer self,
         self->quit();
       },
       [&state](const send_frame& m) { return state.send(m); },
-      [&state](const view_changed& m) { state.view = m.view; },
+      [&state](const view_changed& m) { state.follow(m.view); },
   };
 }
 

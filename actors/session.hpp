@@ -40,6 +40,7 @@ struct session_state {
   ~session_state();
 
   void receive(const frame_received& m);
+  void follow(const view_ptr& newest);
   void greet(const frame_received& m);
   void start(const frame_received& m);
   void refuse(std::uint32_t request, const error& e, bool closes);
@@ -51,7 +52,8 @@ struct session_state {
   pointer self;
   std::uint32_t uid = 0;
   std::shared_ptr<outbox> out;
-  view_ptr view;
+  view_ptr view;  // null until the supervisor has sent the first one
+  std::vector<frame_received> early;  // frames that came before it
   bool greeted = false;
   std::uint32_t newest_request = 0;
   std::map<std::uint32_t, request_actor> requests;
@@ -63,7 +65,6 @@ struct session_state {
 
 session_actor::behavior_type session(session_state::pointer self,
                                      std::uint32_t uid,
-                                     std::shared_ptr<outbox> out,
-                                     view_ptr view);
+                                     std::shared_ptr<outbox> out);
 
 }  // namespace lamina

@@ -111,8 +111,8 @@ supervisor_actor spawn_supervisor(caf::actor_system& sys,
 }
 
 session_actor spawn_session(caf::actor_system& sys, std::uint32_t uid,
-                            std::shared_ptr<outbox> out, view_ptr view) {
-  return sys.spawn(session, uid, std::move(out), std::move(view));
+                            std::shared_ptr<outbox> out) {
+  return sys.spawn(session, uid, std::move(out));
 }
 
 }  // namespace lamina

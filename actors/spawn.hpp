@@ -37,6 +37,6 @@ supervisor_actor spawn_supervisor(caf::actor_system& sys,
                                   system_options options,
                                   restart_policy policy = {});
 session_actor spawn_session(caf::actor_system& sys, std::uint32_t uid,
-                            std::shared_ptr<outbox> out, view_ptr view);
+                            std::shared_ptr<outbox> out);
 
 }  // namespace lamina

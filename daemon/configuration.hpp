@@ -22,7 +22,7 @@ struct configured_model {
 };
 
 struct configuration {
-  std::string listen;                     // default: a socket in the state directory
+  std::string listen;  // default: a socket in the state directory
   std::filesystem::path state_directory;  // default: the user's
   std::vector<configured_model> models;   // none: the demo model
 

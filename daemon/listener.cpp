@@ -27,12 +27,10 @@ bool alive(asio::io_context& io, const std::filesystem::path& path) {
 class unix_listener final : public listener {
  public:
   unix_listener(asio::io_context& io, caf::actor_system& sys,
-                supervisor_actor supervisor, view_ptr view,
-                listener_options options)
+                supervisor_actor supervisor, listener_options options)
       : io_(io),
         sys_(sys),
         supervisor_(std::move(supervisor)),
-        view_(std::move(view)),
         options_(std::move(options)),
         acceptor_(io) {}
 
@@ -102,7 +100,7 @@ class unix_listener final : public listener {
       return;
     }
     auto c = std::make_shared<connection>(std::move(socket));
-    auto session = spawn_session(sys_, peer.uid, c, view_);
+    auto session = spawn_session(sys_, peer.uid, c);
     caf::anon_send(supervisor_, follow_views{session});
     count(1);
     c->start(std::move(session), [this] { count(-1); });
@@ -127,7 +125,6 @@ class unix_listener final : public listener {
   asio::io_context& io_;
   caf::actor_system& sys_;
   supervisor_actor supervisor_;
-  view_ptr view_;
   listener_options options_;
   protocol::acceptor acceptor_;
   std::uint32_t open_ = 0;
@@ -138,10 +135,9 @@ class unix_listener final : public listener {
 result<std::unique_ptr<listener>> listener::open(asio::io_context& io,
                                                  caf::actor_system& sys,
                                                  supervisor_actor supervisor,
-                                                 view_ptr view,
                                                  listener_options options) {
-  auto created = std::make_unique<unix_listener>(
-      io, sys, std::move(supervisor), std::move(view), std::move(options));
+  auto created = std::make_unique<unix_listener>(io, sys, std::move(supervisor),
+                                                 std::move(options));
   BOOST_OUTCOME_TRYV(created->bind());
   return std::unique_ptr<listener>(std::move(created));
 }

@@ -27,7 +27,6 @@ class listener {
   static result<std::unique_ptr<listener>> open(boost::asio::io_context& io,
                                                 caf::actor_system& sys,
                                                 supervisor_actor supervisor,
-                                                view_ptr view,
                                                 listener_options options);
 
   virtual ~listener() = default;

@@ -184,11 +184,7 @@ int run(const configuration& c, std::uint64_t fault) {
   caf::actor_system sys(caf_config);
   auto top = spawn_supervisor(
       sys, options_of(c, fault, std::move(environment).value()));
-  view_ptr view;
-  caf::scoped_actor self(sys);
-  self->request(top, caf::infinite, get_view{})
-      .receive([&](const view_ptr& v) { view = v; }, [](const caf::error&) {});
-  auto front = listener::open(io, sys, top, view, {address.value().path, 0600});
+  auto front = listener::open(io, sys, top, {address.value().path, 0600});
   int status = 0;
   if (!front) {
     status = refuse(front.error());
@@ -196,7 +192,6 @@ int run(const configuration& c, std::uint64_t fault) {
     spdlog::info("listening on {}", c.listen);
     serve(io, *front.value());
   }
-  view.reset();
   return std::max(status, drain(io, sys, top, c));
 }
 

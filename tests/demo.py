@@ -15,7 +15,7 @@ from harness import Daemon, same_lens
 BOLD, DIM, RESET = ("\033[1m", "\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
 PROMPTS = [
     "It was a dark and stormy night, and the old house",
-    "\n\nIn the morning the captain",
+    "\nIn the morning the captain",
 ]
 
 
@@ -33,7 +33,7 @@ def show(daemon, *arguments):
 def generate(daemon, prompt, conversation=None):
     """One turn of 120 tokens; gives its JSON."""
     arguments = ["generate", "--model", "demo", "--max-new-tokens", "120", "--temperature", "0.7",
-                 "--top-p", "0.9", "--seed", "7", "--wait-durable"]
+                 "--top-p", "0.95", "--seed", "1", "--wait-durable"]
     if conversation:
         arguments += ["--conversation", conversation]
     turn = daemon.json(*arguments, prompt)

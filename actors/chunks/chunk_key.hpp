@@ -29,7 +29,7 @@ inline constexpr std::uint32_t engine_revision = 1;
 
 /// Everything besides the tokens that determines an activation.
 struct provenance {
-  digest model_fingerprint;       // configuration and weights
+  digest model_fingerprint;  // configuration and weights
   dtype compute_dtype = dtype::float32;
   dtype kv_dtype = dtype::float32;
   std::string rope;               // resolved regime, e.g. "default:10000"

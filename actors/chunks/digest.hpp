@@ -36,7 +36,7 @@ struct digest_hash {
 /// Incremental SHA-256 (FIPS 180-4, by OpenSSL). Every item is preceded by
 /// its length, so that no two different lists of items hash alike.
 class digest_builder {
-public:
+ public:
   digest_builder();
   ~digest_builder();
   digest_builder(const digest_builder&) = delete;
@@ -50,7 +50,7 @@ public:
   /// The digest of everything added; the builder cannot be used afterwards.
   digest finish();
 
-private:
+ private:
   void* context_;
 };
 

@@ -27,14 +27,14 @@ inline constexpr std::uint32_t lens_top_k = 10;
 
 /// How a distribution rated one token.
 struct token_rating {
-  std::uint32_t rank = 0;      // 0: its first choice
-  float log_probability = 0;   // natural logarithm
+  std::uint32_t rank = 0;     // 0: its first choice
+  float log_probability = 0;  // natural logarithm
 };
 
 struct lens_record {
   std::uint32_t top_ids[lens_top_k];
   float top_log_probabilities[lens_top_k];  // natural, descending
-  float entropy = 0;      // nats
+  float entropy = 0;                        // nats
   float kl_to_final = 0;  // KL(layer || final), nats; 0 at the last layer
   token_rating of_this;   // what position p-1 thought of token p
 };
@@ -47,9 +47,9 @@ static_assert(sizeof(lens_record) == 4 * (2 * lens_top_k + 4));
 /// Layout: [row][layers + 1].
 struct lens_block {
   std::uint32_t layers = 0;
-  std::uint32_t rows = 0;          // rows 0 .. rows-1 may be present
-  std::uint32_t complete = 0;      // bit r: row r's predictions are there
-  std::uint32_t rated = 0;         // bit r: row r's `of_this` is there
+  std::uint32_t rows = 0;      // rows 0 .. rows-1 may be present
+  std::uint32_t complete = 0;  // bit r: row r's predictions are there
+  std::uint32_t rated = 0;     // bit r: row r's `of_this` is there
   std::vector<lens_record> records;
 
   /// `layer` counts from -1, the embedding.

@@ -41,7 +41,7 @@ constexpr std::uint32_t slot_of(site s, std::uint32_t layer,
 
 /// Layout: [slot][row 0..15][width], row-major, 64-byte aligned.
 class raw_chunk {
-public:
+ public:
   raw_chunk(capture_shape shape, position_t first_position);
   raw_chunk(const raw_chunk&) = delete;
   raw_chunk& operator=(const raw_chunk&) = delete;
@@ -58,7 +58,7 @@ public:
 
   std::size_t bytes() const { return storage_bytes_; }
 
-private:
+ private:
   capture_shape shape_;
   position_t first_;
   std::size_t storage_bytes_;

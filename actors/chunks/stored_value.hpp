@@ -47,8 +47,8 @@ std::vector<value_key> value_keys(const digest& chunk, site s,
 
 struct stored_value {
   value_key key;
-  std::uint32_t rows = 0;          // positions held, 1 .. 16
-  std::vector<std::byte> bytes;    // header, offset table, blocks
+  std::uint32_t rows = 0;        // positions held, 1 .. 16
+  std::vector<std::byte> bytes;  // header, offset table, blocks
 };
 
 using stored_value_ptr = std::shared_ptr<const stored_value>;

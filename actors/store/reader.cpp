@@ -87,8 +87,7 @@ result<std::vector<chunk_record>> reader::chunks(conversation_id id) {
   while (more && starts_with(at.key(), prefix)) {
     // A gap (a failed commit, then a crash) ends what can be read: what lies
     // behind it has lost its position.
-    const auto expected =
-        key_of(id, static_cast<std::uint32_t>(chunks.size()));
+    const auto expected = key_of(id, static_cast<std::uint32_t>(chunks.size()));
     if (!std::ranges::equal(at.key(), byte_view(expected))) break;
     BOOST_OUTCOME_TRY(chunk, open_chunk(at.key(), at.value()));
     chunks.push_back(std::move(chunk));

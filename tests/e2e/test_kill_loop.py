@@ -15,6 +15,7 @@ class KillLoop(DaemonTest):
         return {
             "ids": [t["id"] for t in turn["tokens"]],
             "first": turn["tokens"][0]["position"],
+            "size": size,
             "lens": {p: self.daemon.json("lens", turn["conversation"], p)["layers"]
                      for p in (size - 1, size // 2)},
         }
@@ -28,11 +29,14 @@ class KillLoop(DaemonTest):
         for position, layers in kept["lens"].items():
             lens = self.daemon.json("lens", conversation, position)
             self.assertNotEqual(lens["source"], "recomputed")
-            # A turn that went on computed the open chunk again, in another
-            # batch: float32 may differ in its last digits.
+            if (position // 16 + 1) * 16 <= kept["size"]:
+                self.assertEqual([a["top"] for a in lens["layers"]], [b["top"] for b in layers])
+                continue
+            # A turn that went on computed the open chunk again in another
+            # batch, and bfloat16 rounds its sums differently.
             for a, b in zip(lens["layers"], layers):
                 for x, y in zip(a["top"], b["top"]):
-                    self.assertAlmostEqual(x["probability"], y["probability"], delta=1e-3)
+                    self.assertAlmostEqual(x["probability"], y["probability"], delta=0.02)
 
     def test_nothing_acknowledged_is_lost(self):
         random.seed(7)

@@ -111,14 +111,15 @@ class actor_test : public testing::Test {
   Answer ask(const Handle& whom, Question question) {
     auto answer = std::make_shared<std::optional<Answer>>();
     bool failed = false;
-    sys_->spawn([&, answer](caf::event_based_actor* self) {
-      self->request(whom, caf::infinite, std::move(question))
+    auto asker = [&, answer](caf::event_based_actor* self, Question asked) {
+      self->request(whom, caf::infinite, std::move(asked))
           .then([answer](const Answer& a) { *answer = a; },
                 [&failed](const caf::error& e) {
                   failed = true;
                   ADD_FAILURE() << "no answer: " << caf::to_string(e);
                 });
-    });
+    };
+    sys_->spawn(asker, std::move(question));
     for (int i = 0; i < 100'000 && !*answer && !failed; ++i)
       if (!scheduler().try_run_once()) advance(std::chrono::milliseconds(1));
     return answer->value();
