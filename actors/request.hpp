@@ -78,6 +78,22 @@ result<conversation_id> read_conversation(const std::string& text);
 wire::TokenT to_wire(const placed_token& t);
 std::string_view to_string(answer_source s);
 
+/// Spawns a request whose state has `ctx` and `run()`; a cancel ends it.
+template <class State>
+request_actor spawn_request_of(caf::actor_system& sys, request_context ctx) {
+  using pointer = typename State::pointer;
+  return sys.spawn(
+      [](pointer self, request_context given) -> request_actor::behavior_type {
+        self->state.ctx = std::move(given);
+        self->state.run();
+        return {[self](const cancel_request&) {
+          send_error(self, self->state.ctx,
+                     {error_code::cancelled, "cancelled by the client"});
+        }};
+      },
+      std::move(ctx));
+}
+
 /// One spawn function per kind of request; session.cpp maps messages to them.
 request_actor spawn_turn_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_lens_request(caf::actor_system& sys, request_context ctx);

@@ -185,18 +185,7 @@ void catalog_request_state::run() {
 
 request_actor spawn_catalog_request(caf::actor_system& sys,
                                     request_context ctx) {
-  using state_pointer = catalog_request_state::pointer;
-  return sys.spawn(
-      [](state_pointer self,
-         request_context given) -> request_actor::behavior_type {
-        self->state.ctx = std::move(given);
-        self->state.run();
-        return {[self](const cancel_request&) {
-          send_error(self, self->state.ctx,
-                     {error_code::cancelled, "cancelled by the client"});
-        }};
-      },
-      std::move(ctx));
+  return spawn_request_of<catalog_request_state>(sys, std::move(ctx));
 }
 
 }  // namespace lamina

@@ -411,18 +411,7 @@ void lens_request_state::send_group() {
 }  // namespace
 
 request_actor spawn_lens_request(caf::actor_system& sys, request_context ctx) {
-  using state_pointer = lens_request_state::pointer;
-  return sys.spawn(
-      [](state_pointer self,
-         request_context given) -> request_actor::behavior_type {
-        self->state.ctx = std::move(given);
-        self->state.run();
-        return {[self](const cancel_request&) {
-          send_error(self, self->state.ctx,
-                     {error_code::cancelled, "cancelled by the client"});
-        }};
-      },
-      std::move(ctx));
+  return spawn_request_of<lens_request_state>(sys, std::move(ctx));
 }
 
 }  // namespace lamina
