@@ -133,7 +133,8 @@ TEST_F(GenerationTest, TheLedgerSaysPresentWhenEverythingIsDurable) {
     auto options = turn("a text of some length, longer than a chunk", 20);
     options->lens = mode;
     complete_turn(options);
-    for (const auto& chunk : show(newest_).value()->chunks) {
+    const auto shown = show(newest_).value();
+    for (const auto& chunk : shown->chunks) {
       EXPECT_EQ(chunk.resid_post, presence::present);
       EXPECT_EQ(chunk.lens, presence::present) << to_string(mode);
     }
@@ -145,7 +146,8 @@ TEST_F(GenerationTest, WithoutCaptureTheLedgerSaysNeverAsked) {
   options->capture = false;
   complete_turn(options);
   EXPECT_EQ(statistics().values, 0u);
-  for (const auto& chunk : show(newest_).value()->chunks)
+  const auto shown = show(newest_).value();
+  for (const auto& chunk : shown->chunks)
     EXPECT_EQ(chunk.resid_post, presence::never_asked);
 }
 
