@@ -60,7 +60,10 @@ void catalog_state::load_all() {
                                          lamina::to_string(read.error())));
               return;
             }
-            for (auto record : read.value()) {
+            for (const auto& damaged : read.value().passed_over)
+              self->send(view->supervisor,
+                         damage_found{lamina::to_string(damaged)});
+            for (auto record : read.value().records) {
               if (record.state == turn_state::running)
                 record.state = turn_state::interrupted;
               auto& e = entries[record.id];
@@ -336,6 +339,8 @@ catalog_self::behavior_type catalog(catalog_state::pointer self,
       [&state](const find_turn& m) { return state.turn_of(m); },
       [&state](const update_chunk& m) { state.update(m); },
       [&state](const mark_chunk& m) { state.mark(m); },
+      [&state](const chunk_found& m) { state.found(m); },
+      [&state](const store_evicted& m) { state.evicted(*m.report); },
       [&state](const close_turn& m) { state.close(m); },
       [&state](const positions_made_durable& m) { state.made_durable(m); },
       [&state](const locate_positions& m) { return state.locate(m); },

@@ -79,6 +79,9 @@ struct catalog_state {
   result<turn_opened> turn_of(const find_turn& m);
   void update(const update_chunk& m);
   void mark(const mark_chunk& m);
+  void found(const chunk_found& m);
+  void correct(entry& e, const mark_chunk& m);
+  void evicted(const eviction_report& report);
   void close(const close_turn& m);
   void made_durable(const positions_made_durable& m);
   void writer_down(const caf::down_msg& m);

@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include <caf/all.hpp>
+#include <unordered_set>
 #include <utility>
 
 #include "actors/catalog.hpp"
@@ -173,15 +174,66 @@ void catalog_state::fork_now(entry& e, fork_waiting w) {
           });
 }
 
+void catalog_state::found(const chunk_found& m) {
+  auto it = entries.find(m.conversation);
+  if (it == entries.end() || !it->second.chunks) return;
+  auto& chunks = *it->second.chunks;
+  if (m.index >= chunks.size() || chunks[m.index].name != m.name) return;
+  const auto& c = chunks[m.index];
+  const auto all = (1u << c.tokens.size()) - 1;
+  auto news = [&](std::optional<presence> told, presence known) {
+    bool counts = told && *told != known &&
+                  (*told != presence::present || (all & ~m.rows) == 0);
+    return counts ? told : std::nullopt;
+  };
+  mark_chunk change{m.conversation, m.index, m.name,
+                    news(m.activations, c.resid_post), news(m.lens, c.lens)};
+  if (change.activations || change.lens) correct(it->second, change);
+}
+
+/// The ledger in memory, and on disk: a turn writes its own records.
+void catalog_state::correct(entry& e, const mark_chunk& m) {
+  mark(m);
+  if (e.syncing()) return self->send(e.turns.back(), m);
+  auto ops = std::make_shared<std::vector<write_op>>();
+  ops->push_back(
+      put_chunk{m.conversation, m.index, (*e.chunks)[m.index], {}, nullptr});
+  self->request(view->disk, disk_timeout, write_ops{std::move(ops)})
+      .then([](const result<ops_written>&) {},
+            [](const caf::error& reason) {
+              spdlog::warn("catalog: a ledger entry was not written: {}",
+                           caf::to_string(reason));
+            });
+}
+
+/// On disk this is so already.
+void catalog_state::evicted(const eviction_report& report) {
+  for (auto id : report.conversations_removed)
+    if (auto it = entries.find(id);
+        it != entries.end() && !it->second.syncing())
+      entries.erase(it);
+  const std::unordered_set<digest, digest_hash> names(report.names.begin(),
+                                                      report.names.end());
+  for (auto& [id, e] : entries) {
+    if (!e.chunks) continue;
+    for (auto& chunk : *e.chunks)
+      if (names.contains(chunk.name))
+        for (presence* p : {&chunk.embed, &chunk.resid_post, &chunk.final_norm})
+          if (*p == presence::present) *p = presence::evicted;
+  }
+}
+
 /// Access times of idle conversations; running ones write their own record.
 void catalog_state::flush_access() {
-  auto ops = std::make_shared<std::vector<write_op>>();
+  touch_conversations used;
   for (auto& [id, e] : entries) {
     if (!e.accessed || e.syncing()) continue;
     e.accessed = false;
-    ops->push_back(put_conversation{e.record});
+    used.uses.push_back({id, e.record.accessed_unix_ms});
   }
-  if (ops->empty()) return;
+  if (used.uses.empty()) return;
+  auto ops = std::make_shared<std::vector<write_op>>();
+  ops->push_back(std::move(used));
   self->request(view->disk, disk_timeout, write_ops{ops})
       .then([](const result<ops_written>&) {},
             [](const caf::error& e) {

@@ -15,6 +15,6 @@ struct codec_state {
   static inline const char* name = "codec";
 };
 
-codec_actor::behavior_type codec(codec_state::pointer self, codec_id quality);
+codec_actor::behavior_type codec(codec_state::pointer self);
 
 }  // namespace lamina

@@ -16,13 +16,9 @@ generation_state::~generation_state() {
         fail(error_code::unavailable, "the turn ended before it began")));
 }
 
-result<std::vector<token_record>> generation_state::prompt_tokens() const {
+std::vector<token_record> generation_state::prompt_tokens(
+    const std::vector<token_id>& ids) const {
   const auto& text = plan.hosted.model->text();
-  const auto& prompt = plan.options->prompt;
-  bool first = log.size() == 0;
-  BOOST_OUTCOME_TRY(ids, text.encode(prompt, {first, false}));
-  if (prompt.empty())
-    return fail(error_code::invalid_argument, "the prompt is empty");
   std::vector<token_record> tokens;
   auto turn = static_cast<std::uint16_t>(plan.record.turns);
   for (auto id : ids) {
@@ -37,19 +33,34 @@ void generation_state::start() {
   log = turn_log(plan.record.id, plan.record.root, std::move(plan.chunks),
                  {options.capture, options.lens});
   turn_first = log.size();
-  auto prompt = prompt_tokens();
-  if (!prompt) return fail_turn(prompt.error());
+  if (options.prompt.empty())
+    return fail_turn({error_code::invalid_argument, "the prompt is empty"});
+  self->request(plan.view->tokenizer, caf::infinite,
+                encode_prompt{plan.hosted.model, plan.options, turn_first == 0})
+      .then(
+          [this](const token_ids_result& ids) {
+            if (!ids) return fail_turn(ids.error());
+            begin(ids.value());
+          },
+          [this](const caf::error& e) {
+            fail_turn({error_code::unavailable,
+                       "the tokenizer did not answer: " + to_string(e)});
+          });
+}
+
+void generation_state::begin(const std::vector<token_id>& prompt) {
+  const auto& options = *plan.options;
   auto request = std::make_shared<sequence_request>();
   request->conversation = plan.record.id;
   request->capture = options.capture;
   request->capture_from = options.capture
                               ? log.capture_from()
                               : first_position(chunk_of(turn_first));
-  first_written = sealed_next = stored_next = chunk_of(request->capture_from);
+  first_written = sealed_next = commit_next = stored_next =
+      chunk_of(request->capture_from);
   commits = in_order<sealed_chunk>(sealed_next);
   request->tokens = log.ids();
-  for (const auto& t : prompt.value())
-    request->tokens.push_back(t.id);
+  request->tokens.insert(request->tokens.end(), prompt.begin(), prompt.end());
   request->max_new_tokens = options.max_new_tokens;
   request->stop = options.stop;
   request->sampling = options.sampling;
@@ -57,27 +68,31 @@ void generation_state::start() {
   self->request(plan.hosted.actor, caf::infinite,
                 begin_sequence{request, sequence_sink(self)})
       .then(
-          [this, tokens = std::move(prompt).value()](
-              const sequence_begun& id) mutable {
+          [this,
+           tokens = prompt_tokens(prompt)](const sequence_begun& id) mutable {
             if (!id) return fail_turn(id.error());
-            // Chunks that lacked activations are captured again.
-            std::set<std::uint32_t> touched;
-            for (auto i = first_written; i < log.chunks().size(); ++i) {
-              log.promise(i);
-              touched.insert(i);
-            }
-            for (auto& t : tokens)
-              touched.insert(log.append(std::move(t)));
-            answer_first = log.size();
-            for (auto index : touched)
-              self->send(plan.view->catalog,
-                         update_chunk{plan.record.id, index, log.chunk(index)});
+            record_prompt(std::move(tokens));
             begun(id.value());
           },
           [this](const caf::error& e) {
             fail_turn({error_code::unavailable,
                        "the model did not answer: " + to_string(e)});
           });
+}
+
+void generation_state::record_prompt(std::vector<token_record> tokens) {
+  // Chunks that lacked activations are captured again.
+  std::set<std::uint32_t> touched;
+  for (auto i = first_written; i < log.chunks().size(); ++i) {
+    log.promise(i);
+    touched.insert(i);
+  }
+  for (auto& t : tokens)
+    touched.insert(log.append(std::move(t)));
+  answer_first = log.size();
+  for (auto index : touched)
+    self->send(plan.view->catalog,
+               update_chunk{plan.record.id, index, log.chunk(index)});
 }
 
 void generation_state::begun(sequence_id id) {
@@ -234,6 +249,7 @@ generation_self::behavior_type generation(
       [&state](const watch_turn& m) { return state.watch(m); },
       [&state](const leave_turn& m) { state.leave(m.viewer.address()); },
       [&state](const cancel_turn&) { state.cancel(); },
+      [&state](const mark_chunk& m) { state.note(m); },
       [&state](const pin_turn& m) { return state.pin(m.pinned); },
       [&state](const sequence_advanced& m) { state.advance(*m.progress); },
       [&state](const sequence_failed& m) { state.fail_turn(m.reason); },

@@ -73,7 +73,10 @@ struct generation_state {
 
   // Beginning.
   void start();
-  result<std::vector<token_record>> prompt_tokens() const;
+  std::vector<token_record> prompt_tokens(
+      const std::vector<token_id>& ids) const;
+  void begin(const std::vector<token_id>& prompt);
+  void record_prompt(std::vector<token_record> tokens);
   void begun(sequence_id id);
   caf::result<watch_result> watch(const watch_turn& m);
   watch_result admit(const watch_turn& m);
@@ -96,14 +99,15 @@ struct generation_state {
   void commit_sealed();
   void commit(sealed_chunk chunk);
   void committed(const sealed_chunk& chunk, const digest& name,
-                 const std::optional<error>& failed);
+                 const result<ops_written>& outcome);
   void seal_uncaptured();
   void flush_uncaptured();
   void commit_end();
   void write(std::vector<write_op> ops,
-             std::function<void(std::optional<error>)> then);
+             std::function<void(const result<ops_written>&)> then);
   void mark(std::uint32_t index, const digest& name,
             std::optional<presence> activations, std::optional<presence> lens);
+  void note(const mark_chunk& m);
   caf::result<acknowledgement> pin(bool pinned);
   void lose_durability(const error& why);
   bool drained() const { return finished && outstanding == 0; }
@@ -127,11 +131,12 @@ struct generation_state {
   position_t answer_first = 0;
   std::optional<sequence_id> sequence;
   std::map<std::uint32_t, ready_rows> rows;  // newest, of unsealed chunks
-  std::map<std::uint32_t, lens_block> lens;  // eager records, likewise
+  std::map<std::uint32_t, lens_block> lens;  // records that go with a commit
   ready_rows predecessor;  // the chunk before the next one to seal
   in_order<sealed_chunk> commits;
   std::uint32_t first_written = 0;    // the first chunk this turn writes
   std::uint32_t sealed_next = 0;      // chunks below are sealed
+  std::uint32_t commit_next = 0;      // commits of chunks below are under way
   std::uint32_t stored_next = 0;      // chunks below are known to be on disk
   std::set<std::uint32_t> written;    // those beyond it that are, too
   std::set<std::uint32_t> unwritten;  // those whose commit failed

@@ -46,7 +46,8 @@ void generation_state::encode(std::uint32_t index, const ready_rows& ready) {
   auto chunk_name = log.chunk(index).name;
   auto credit = ready.chunk->bytes();
   self->request(plan.view->codec_of(chunk_name), caf::infinite,
-                encode_rows{chunk_name, ready})
+                encode_rows{chunk_name, ready,
+                            plan.options->kept.value_or(plan.hosted.kept)})
       .then(
           [this, index, chunk_name, credit](const rows_encoded& values) {
             --outstanding;
@@ -103,10 +104,15 @@ void generation_state::lens_ready(std::uint32_t index, const digest& chunk_name,
              publish_lens{chunk_name, first, records});
   auto block = std::make_shared<lens_block>(make_lens_block(records->layers));
   merge(*block, first, *records);
+  if (index >= commit_next) {
+    // The store would not know the chunk yet: they go with its commit.
+    lens.insert_or_assign(index, std::move(*block));
+    return end_when_served();
+  }
   write({put_lens{chunk_name, std::move(block)}},
-        [this, index, chunk_name](const std::optional<error>& failed) {
+        [this, index, chunk_name](const result<ops_written>& outcome) {
           mark(index, chunk_name, std::nullopt,
-               failed ? presence::on_demand : presence::present);
+               outcome ? presence::present : presence::on_demand);
         });
 }
 
@@ -130,6 +136,7 @@ void generation_state::commit_sealed() {
 }
 
 void generation_state::commit(sealed_chunk sealed) {
+  commit_next = sealed.index + 1;
   auto& chunk = log.chunk(sealed.index);
   auto record = chunk;
   if (chunk.resid_post == presence::pending) {
@@ -162,26 +169,27 @@ void generation_state::commit(sealed_chunk sealed) {
   ops.push_back(put_chunk{plan.record.id, sealed.index, std::move(record),
                           sealed.values, block});
   write(std::move(ops), [this, sealed, again, chunk_name = chunk.name,
-                         lens_state](const std::optional<error>& failed) {
-    (failed ? unwritten : written).insert(again.begin(), again.end());
-    committed(sealed, chunk_name, failed);
-    if (plan.options->lens == lens_mode::eager)
-      mark(sealed.index, chunk_name, std::nullopt, lens_state);
+                         lens_state](const result<ops_written>& outcome) {
+    (outcome ? written : unwritten).insert(again.begin(), again.end());
+    committed(sealed, chunk_name, outcome);
+    if (lens_state == presence::present)
+      mark(sealed.index, chunk_name, std::nullopt,
+           outcome ? presence::present : presence::on_demand);
   });
 }
 
 void generation_state::committed(const sealed_chunk& sealed,
                                  const digest& chunk_name,
-                                 const std::optional<error>& failed) {
+                                 const result<ops_written>& outcome) {
+  const bool lost = !outcome || outcome.value().activations_refused;
   if (sequence && sealed.credit != 0)
     self->send(plan.hosted.actor, return_credit{*sequence, sealed.credit});
   const auto& chunk = log.chunk(sealed.index);
   if (chunk.resid_post == presence::pending)
-    mark(
-        sealed.index, chunk_name,
-        failed || sealed.values.empty() ? presence::dropped : presence::present,
-        std::nullopt);
-  if (failed && !sealed.values.empty())
+    mark(sealed.index, chunk_name,
+         lost || sealed.values.empty() ? presence::dropped : presence::present,
+         std::nullopt);
+  if (lost && !sealed.values.empty())
     dropped_positions += static_cast<std::uint32_t>(chunk.tokens.size());
   // Durable is what has no gap before it.
   auto before = stored_next;
@@ -203,9 +211,9 @@ void generation_state::commit_end() {
   std::vector<write_op> ops{put_conversation{plan.record}};
   for (auto i = first_written; i < log.chunks().size(); ++i)
     ops.push_back(put_chunk{plan.record.id, i, log.chunk(i), {}, nullptr});
-  write(std::move(ops), [this](const std::optional<error>& failed) {
+  write(std::move(ops), [this](const result<ops_written>& outcome) {
     durable = clock::now();
-    if (!failed && !not_durable)
+    if (outcome && !not_durable)
       self->send(plan.view->catalog,
                  positions_made_durable{plan.record.id, log.size()});
     serve_all();
@@ -231,8 +239,9 @@ void generation_state::end_when_served() {
   self->delayed_send(self, plan.abandon_after, end_due{});
 }
 
-void generation_state::write(std::vector<write_op> ops,
-                             std::function<void(std::optional<error>)> then) {
+void generation_state::write(
+    std::vector<write_op> ops,
+    std::function<void(const result<ops_written>&)> then) {
   ++outstanding;
   self->request(plan.view->disk, caf::infinite,
                 write_ops{std::make_shared<const std::vector<write_op>>(
@@ -241,14 +250,14 @@ void generation_state::write(std::vector<write_op> ops,
           [this, then](const result<ops_written>& outcome) {
             --outstanding;
             if (!outcome) lose_durability(outcome.error());
-            then(outcome ? std::nullopt : std::optional(outcome.error()));
+            then(outcome);
             end_when_served();
           },
           [this, then](const caf::error& e) {
             --outstanding;
             auto why = gone("disk", e);
             lose_durability(why);
-            then(why);
+            then(fail(why.code, why.context));
             end_when_served();
           });
 }
@@ -256,13 +265,17 @@ void generation_state::write(std::vector<write_op> ops,
 void generation_state::mark(std::uint32_t index, const digest& chunk_name,
                             std::optional<presence> activations,
                             std::optional<presence> records) {
-  auto& chunk = log.chunk(index);
-  if (chunk.name == chunk_name) {
-    if (activations) set_activations(chunk, *activations);
-    if (records) chunk.lens = *records;
-  }
-  self->send(plan.view->catalog, mark_chunk{plan.record.id, index, chunk_name,
-                                            activations, records});
+  mark_chunk m{plan.record.id, index, chunk_name, activations, records};
+  note(m);
+  self->send(plan.view->catalog, m);
+}
+
+void generation_state::note(const mark_chunk& m) {
+  if (m.index >= log.chunks().size()) return;
+  auto& chunk = log.chunk(m.index);
+  if (chunk.name != m.name) return;
+  if (m.activations) set_activations(chunk, *m.activations);
+  if (m.lens) chunk.lens = *m.lens;
 }
 
 caf::result<acknowledgement> generation_state::pin(bool pinned) {
@@ -270,10 +283,9 @@ caf::result<acknowledgement> generation_state::pin(bool pinned) {
   using promise_type = caf::typed_response_promise<acknowledgement>;
   auto promise = self->make_response_promise<promise_type>();
   write({put_conversation{plan.record}},
-        [promise](const std::optional<error>& failed) mutable {
-          promise.deliver(
-              failed ? acknowledgement(fail(failed->code, failed->context))
-                     : acknowledgement(acknowledged{}));
+        [promise](const result<ops_written>& outcome) mutable {
+          promise.deliver(outcome ? acknowledgement(acknowledged{})
+                                  : failed_with<acknowledged>(outcome.error()));
         });
   return promise;
 }

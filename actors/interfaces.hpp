@@ -21,13 +21,15 @@ using answers = typename caf::replies_to<Message>::template with<Reply>;
 /// Commits everything to LMDB, many writes in one transaction. Own thread.
 using disk_actor = caf::typed_actor<answers<write_ops, result<ops_written>>,
                                     answers<flush_disk, result<ops_written>>,
-                                    answers<get_disk_status, disk_status>>;
+                                    answers<get_disk_status, disk_status>,
+                                    reacts_to<view_changed>>;
 
 /// Reads from LMDB. Several, each with its own thread.
 using reader_actor = caf::typed_actor<
     answers<read_conversations, conversations_read>,
     answers<read_chunks, chunks_read>, answers<read_values, values_read>,
-    answers<read_lens, lens_read>, answers<read_statistics, statistics_read>>;
+    answers<read_lens, lens_read>, answers<read_statistics, statistics_read>,
+    answers<read_usage, usage_read>>;
 
 /// Encodes and decodes activations. Several, own threads, low priority.
 using codec_actor = caf::typed_actor<answers<encode_rows, rows_encoded>,
@@ -45,6 +47,10 @@ using shard_actor = caf::typed_actor<
 /// priority for the backlog; each has its own thread and uses just that one.
 using lens_actor = caf::typed_actor<answers<compute_lens_rows, lens_computed>,
                                     answers<get_lens_status, lens_status>>;
+
+/// Turns prompts into token ids. Own thread: a long one takes a second.
+using tokenizer_actor =
+    caf::typed_actor<answers<encode_prompt, token_ids_result>>;
 
 /// Whoever runs a sequence: told of every step.
 using sequence_sink =
@@ -83,7 +89,7 @@ struct leave_turn {
 /// outlives the session that began it and ends when all of it is durable.
 using generation_actor = caf::typed_actor<
     answers<watch_turn, watch_result>, reacts_to<leave_turn>,
-    reacts_to<cancel_turn>, reacts_to<view_changed>,
+    reacts_to<cancel_turn>, reacts_to<mark_chunk>, reacts_to<view_changed>,
     answers<pin_turn, acknowledgement>>::extend_with<sequence_sink>;
 
 struct turn_opened {
@@ -96,8 +102,9 @@ struct turn_opened {
 using catalog_actor = caf::typed_actor<
     answers<open_turn, result<turn_opened>>,
     answers<find_turn, result<turn_opened>>, reacts_to<update_chunk>,
-    reacts_to<mark_chunk>, reacts_to<close_turn>,
-    reacts_to<positions_made_durable>, answers<locate_positions, locate_result>,
+    reacts_to<mark_chunk>, reacts_to<chunk_found>, reacts_to<store_evicted>,
+    reacts_to<close_turn>, reacts_to<positions_made_durable>,
+    answers<locate_positions, locate_result>,
     answers<get_token_ids, token_ids_result>,
     answers<list_conversations, list_result>,
     answers<show_conversation, show_result>,
@@ -107,8 +114,21 @@ using catalog_actor = caf::typed_actor<
     answers<drain_turns, turns_drained>,
     answers<get_catalog_status, catalog_status>, reacts_to<view_changed>>;
 
+/// Stores again what had to be computed again.
+using restorer_actor =
+    caf::typed_actor<reacts_to<restore_rows>, reacts_to<restore_lens>,
+                     reacts_to<view_changed>>;
+
 /// Finds exact rows for one request: memory, disk, else recomputation.
 using rows_actor = caf::typed_actor<answers<load_rows, result<rows_loaded>>>;
+
+/// Reads and scores what searches ask for, one bounded slice a message, so that
+/// several share it fairly. Own thread, low priority; what it reads does not
+/// enter the memory tier.
+using search_actor =
+    caf::typed_actor<answers<read_history, history_read>,
+                     answers<score_chunks, scoring_result>,
+                     answers<get_search_status, search_status>>;
 
 /// Warms the neighbours of what was clicked.
 using prefetch_actor =
@@ -132,7 +152,7 @@ struct follow_views {
 using supervisor_actor =
     caf::typed_actor<answers<get_view, view_ptr>, reacts_to<follow_views>,
                      reacts_to<model_loaded>, reacts_to<model_refused>,
-                     reacts_to<connections_changed>,
+                     reacts_to<connections_changed>, reacts_to<damage_found>,
                      answers<get_status, std::string>,
                      answers<drain_system, acknowledgement>>;
 
@@ -141,6 +161,7 @@ struct hosted_model {
   model_ptr model;     // null while it loads or when loading failed
   model_actor actor;   // null when down
   std::string health;  // "up", "loading", or why it is down
+  quality kept = quality::lossless;  // of its activations, unless asked else
 };
 
 /// The handles at one moment. An actor that died keeps its old handle until it
@@ -150,8 +171,11 @@ struct system_view {
   disk_actor disk;
   catalog_actor catalog;
   prefetch_actor prefetch;
+  search_actor search;
+  restorer_actor restorer;
   lens_actor lens_clicks;
   lens_actor lens_backlog;
+  tokenizer_actor tokenizer;
   std::vector<shard_actor> shards;
   std::vector<reader_actor> readers;
   std::vector<codec_actor> codecs;

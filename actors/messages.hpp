@@ -20,8 +20,12 @@
 #include "actors/chunks/lens_record.hpp"
 #include "actors/chunks/raw_chunk.hpp"
 #include "actors/chunks/stored_value.hpp"
+#include "actors/codec/quality.hpp"
 #include "actors/lens/lens.hpp"
 #include "actors/model/engine.hpp"
+#include "actors/search/hits.hpp"
+#include "actors/search/scorer.hpp"
+#include "actors/search/selection.hpp"
 #include "actors/store/records.hpp"
 #include "actors/store/store.hpp"
 #include "protocol/error.hpp"
@@ -57,6 +61,10 @@ struct view_changed {
 };
 /// Asks for the status document (JSON).
 struct get_status {};
+/// Something that was stored cannot be read: logged and counted, for status.
+struct damage_found {
+  std::string what;
+};
 /// A connection came or went, for status.
 struct connections_changed {
   std::uint32_t open = 0;
@@ -77,13 +85,25 @@ struct ops_written {
   std::uint64_t values_written = 0;
   std::uint64_t values_shared = 0;
   std::uint64_t bytes_written = 0;
+  bool activations_refused = false;  // cache_full: the rest is written
 };
 struct get_disk_status {};
 struct disk_status {
   std::uint64_t commits = 0;
   std::uint64_t bytes_written = 0;
   std::uint64_t failures = 0;
-  std::string last_error;  // empty: healthy
+  std::string last_error;          // empty: healthy
+  bool memory_only = false;        // the disk fails: nothing is stored
+  std::uint64_t owed_bytes = 0;    // kept in memory until it is back
+  std::uint64_t owed_dropped = 0;  // chunks whose activations it cost
+  bool cache_full = false;         // only what may not go is left
+  std::uint64_t values_evicted = 0;
+  std::uint64_t bytes_evicted = 0;
+  std::uint64_t records_repaired = 0;
+};
+/// The store let go of what its limits do not allow any more.
+struct store_evicted {
+  std::shared_ptr<const eviction_report> report;
 };
 struct flush_disk {};
 
@@ -98,12 +118,18 @@ struct read_lens {
   digest name;
 };
 struct read_statistics {};
+struct read_usage {};
 
-using conversations_read = result<std::vector<conversation_record>>;
+struct conversations_found {
+  std::vector<conversation_record> records;
+  std::vector<error> passed_over;  // damaged records, each naming its id
+};
+using conversations_read = result<conversations_found>;
 using chunks_read = result<std::vector<chunk_record>>;
 using values_read = result<std::vector<stored_value_ptr>>;
 using lens_read = result<lens_block_ptr>;
 using statistics_read = result<store_statistics>;
+using usage_read = result<usage_report>;
 
 // ---- codec ----------------------------------------------------------------
 
@@ -111,6 +137,7 @@ using statistics_read = result<store_statistics>;
 struct encode_rows {
   digest name;
   ready_rows rows;
+  quality kept = quality::lossless;
 };
 using rows_encoded = std::vector<stored_value_ptr>;
 
@@ -121,7 +148,11 @@ struct decode_values {
   position_t first = 0;
   std::vector<stored_value_ptr> values;
 };
-using values_decoded = result<ready_rows>;
+struct decoded_rows {
+  ready_rows rows;
+  float relative_error = 0;  // of the worst row of these values; 0: exact
+};
+using values_decoded = result<decoded_rows>;
 
 // ---- shard ----------------------------------------------------------------
 
@@ -248,6 +279,7 @@ struct turn_options {
   bool capture = true;
   lens_mode lens = lens_mode::deferred;
   bool keep_running = false;
+  std::optional<quality> kept;  // none: the model's
 };
 
 /// A token as viewers and the catalog see it.
@@ -305,6 +337,16 @@ struct mark_chunk {
   conversation_id conversation = 0;
   std::uint32_t index = 0;
   digest name;
+  std::optional<presence> activations;
+  std::optional<presence> lens;
+};
+/// What a reader found out about a chunk. `present` counts when it is true of
+/// all rows that the chunk has.
+struct chunk_found {
+  conversation_id conversation = 0;
+  std::uint32_t index = 0;
+  digest name;
+  std::uint32_t rows = 0;  // bit r: row r
   std::optional<presence> activations;
   std::optional<presence> lens;
 };
@@ -399,6 +441,33 @@ struct catalog_status {
   std::uint64_t running = 0;
 };
 
+// ---- tokenizer ------------------------------------------------------------
+
+/// What a turn's prompt is in token ids.
+struct encode_prompt {
+  model_ptr model;
+  std::shared_ptr<const turn_options> options;
+  bool begins_text = false;  // with what the model puts in front of a text
+};
+
+// ---- restorer -------------------------------------------------------------
+
+/// Rows of a chunk that were recomputed, from its first row on.
+struct restore_rows {
+  conversation_id conversation = 0;
+  std::uint32_t chunk = 0;
+  digest name;
+  ready_rows rows;
+  quality kept = quality::lossless;
+};
+/// A chunk's lens records, after some were computed for a click.
+struct restore_lens {
+  conversation_id conversation = 0;
+  std::uint32_t chunk = 0;
+  digest name;
+  lens_block_ptr block;
+};
+
 // ---- prefetch -------------------------------------------------------------
 
 /// A position was clicked: its neighbours will be.
@@ -423,18 +492,108 @@ struct load_rows {
   std::uint32_t row_end = 0;
   std::vector<value_key> keys;  // what is read; recomputation gives all
   position_t position_end = 0;  // recomputation goes this far at once
+  bool exact = false;           // recompute rather than take rows with an error
+  bool restore = false;  // what was recomputed is stored again, as `kept`
+  quality kept = quality::lossless;
+
+  /// Rows begin .. end-1 of chunk `index`, whose name is `chunk_name`; keys and
+  /// position_end remain to be filled in.
+  static load_rows of(const conversation_record& record,
+                      const digest& chunk_name, std::uint32_t index,
+                      std::uint32_t begin, std::uint32_t end) {
+    load_rows load;
+    load.conversation = record.id;
+    load.model = record.model;
+    load.root = record.root;
+    load.shape = record.shape;
+    load.name = chunk_name;
+    load.chunk = index;
+    load.row_begin = begin;
+    load.row_end = end;
+    return load;
+  }
 };
 struct rows_loaded {
   ready_rows rows;
   answer_source source = answer_source::memory;
+  float relative_error = 0;  // 0: exact
+};
+
+// ---- search ---------------------------------------------------------------
+
+/// One search, as all its slices see it. While it lives, it is running.
+struct search_query {
+  std::optional<scorer> ranking;  // none: the text's places are the hits
+  site at = site::resid_post;
+  std::uint32_t layer = 0;
+  std::size_t top = 0;
+  restriction where;
+};
+using search_query_ptr = std::shared_ptr<const search_query>;
+
+/// Reads what is on disk of conversations `begin` and on, as many as fit a
+/// slice, and picks the rows that the search is about.
+struct read_history {
+  search_query_ptr query;
+  std::shared_ptr<const std::vector<conversation_id>> ids;
+  std::size_t begin = 0;
+};
+struct history_conversation {
+  conversation_id id = 0;
+  std::vector<chunk_record> chunks;
+  std::vector<text_place> places;   // without ranking
+  std::vector<std::uint32_t> rows;  // of each chunk, to be scored; or where
+                                    // the places end
+};
+using history_ptr = std::shared_ptr<const history_conversation>;
+/// One for each id from `begin` on; fewer than were left when a slice is full.
+/// not_found: deleted meanwhile.
+using history_read = std::vector<result<history_ptr>>;
+
+/// Rows of one chunk to be scored.
+struct chunk_rows {
+  digest name;
+  capture_shape shape;
+  std::uint32_t chunk = 0;
+  std::uint32_t rows = 0;          // bit r: row r is wanted
+  std::uint32_t conversation = 0;  // its place in the search
+};
+
+/// Scores chunks from `begin` on, as many as fit a slice.
+struct score_chunks {
+  search_query_ptr query;
+  std::shared_ptr<const std::vector<chunk_rows>> chunks;
+  std::size_t begin = 0;
+};
+struct chunks_scored {
+  std::size_t end = 0;           // chunks begin .. end-1 are done
+  std::vector<search_hit> hits;  // the best of them
+  std::uint64_t scored = 0;      // positions
+  std::uint64_t missing = 0;
+  std::uint64_t unranked = 0;
+  float relative_error = 0;
+  struct damage {
+    std::size_t chunk = 0;  // its place among the chunks
+    std::string what;
+  };
+  std::vector<damage> damages;
+};
+using scoring_result = result<chunks_scored>;
+struct get_search_status {};
+struct search_status {
+  std::uint64_t running = 0;
+  std::uint64_t searches = 0;
+  std::uint64_t positions_scored = 0;
+  std::uint64_t slices = 0;
 };
 
 // ---- session and requests -------------------------------------------------
 
-/// A frame came in; its payload is empty in all requests of version 1.
+/// A frame came in. Only a Search may have a payload; null: none.
 struct frame_received {
   std::uint32_t request = 0;
   std::shared_ptr<const wire::BodyUnion> body;
+  std::shared_ptr<const std::vector<std::byte>> payload = nullptr;
 };
 /// The connection wrote frames up to this sequence number.
 struct frames_written {

@@ -65,15 +65,17 @@ void model_state::deliver(sequence_progress progress) {
   // The open chunk must be able to fill, or no credit would ever come.
   bool over = s.in_flight_bytes > options.in_flight_bytes_max &&
               s.in_flight_bytes > s.chunk_bytes;
-  if (over && !s.paused && !progress.finished) {
+  if (over && !s.paused && !progress.finished && !progress.failed) {
     s.paused = true;
     runner->pause(progress.sequence, true);
   }
   bool finished = progress.finished.has_value();
+  auto failed = progress.failed;
   self->send(s.sink,
              sequence_advanced{std::make_shared<const sequence_progress>(
                  std::move(progress))});
-  if (finished) sequences.erase(it);
+  if (failed) self->send(s.sink, sequence_failed{it->first, *failed});
+  if (finished || failed) sequences.erase(it);
 }
 
 void model_state::credit(sequence_id id, std::uint64_t bytes) {

@@ -25,7 +25,8 @@ struct model_actor_options {
   engine_options engine;
   std::uint64_t in_flight_bytes_max = 256u << 20;  // of one sequence
   int threads = 0;                                 // 0: as OpenMP decides
-  std::uint64_t fault_after_steps = 0;             // tests: throw once then
+  quality kept = quality::lossless;     // of its captures, unless asked else
+  std::uint64_t fault_after_steps = 0;  // tests: throw once then
 };
 
 struct step_due {};  // to itself

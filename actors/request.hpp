@@ -24,6 +24,7 @@ struct request_context {
   session_actor session;
   view_ptr view;
   std::shared_ptr<const wire::BodyUnion> body;
+  std::shared_ptr<const std::vector<std::byte>> payload;  // null: none
 
   std::uint32_t elapsed_us() const {
     using namespace std::chrono;
@@ -99,6 +100,7 @@ request_actor spawn_turn_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_lens_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_activations_request(caf::actor_system& sys,
                                         request_context ctx);
+request_actor spawn_search_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_catalog_request(caf::actor_system& sys,
                                     request_context ctx);
 

@@ -142,17 +142,14 @@ void activations_request_state::load_chunk() {
   auto first = first_position(at.chunk);
   row_begin = row_in_chunk(at.position);
   row_end = std::min(chunk_positions, ask->position_end - first);
-  load_rows load;
-  load.conversation = record.id;
-  load.model = record.model;
-  load.root = record.root;
-  load.shape = record.shape;
-  load.name = at.name;
-  load.chunk = at.chunk;
-  load.row_begin = row_begin;
-  load.row_end = row_end;
+  auto load = load_rows::of(record, at.name, at.chunk, row_begin, row_end);
   load.keys = keys(at.name);
   load.position_end = ask->position_end;
+  load.restore = at.activations != presence::never_asked;
+  load.exact = ask->exact;
+  if (auto hosted = ctx.view->models.find(record.model);
+      hosted != ctx.view->models.end())
+    load.kept = hosted->second.kept;
   self->request(rows_source, caf::infinite, std::move(load))
       .then(
           [this](const result<rows_loaded>& found) {
@@ -193,6 +190,8 @@ void activations_request_state::send_slots(std::size_t first_slot) {
   answer.width = record.shape.width;
   answer.dtype = static_cast<std::uint8_t>(record.shape.element);
   answer.source = to_string(loaded.source);
+  answer.relative_error = loaded.relative_error;
+  answer.exact = loaded.relative_error == 0;
   answer.took_us = ctx.elapsed_us();
   bool chunk_done = end == slots.size();
   answer.last = chunk_done && current + 1 == chunks.size();

@@ -1,90 +1,12 @@
-// GetLens: lens records of positions, from memory, disk, or computed now from
-// exact rows. Chunks are answered one after the other, so the first ones show
-// while later ones are still being read.
+#include "actors/request_lens.hpp"
+
 #include <algorithm>
 #include <utility>
 
-#include "actors/request.hpp"
 #include "actors/rows.hpp"
 
 namespace lamina {
 namespace {
-
-/// The wanted positions of one chunk.
-struct chunk_group {
-  std::vector<located_position> positions;  // ascending
-  lens_block_ptr block;                     // of the chunk
-  lens_block_ptr next;  // of the next chunk, when its first row is needed
-  answer_source source = answer_source::memory;
-
-  const located_position& front() const { return positions.front(); }
-  const located_position& back() const { return positions.back(); }
-
-  std::uint32_t rows() const {
-    std::uint32_t mask = 0;
-    for (const auto& at : positions)
-      mask |= 1u << row_in_chunk(at.position);
-    return mask;
-  }
-  bool complete() const { return block && (rows() & ~block->complete) == 0; }
-  /// Rows that an answer reads: those of the positions, and those of the tokens
-  /// that came next, which keep how they were rated.
-  std::uint32_t rows_read() const {
-    auto mask = rows();
-    for (const auto& at : positions)
-      if (at.next && !at.next_name) mask |= 1u << row_in_chunk(at.position + 1);
-    return mask;
-  }
-  bool rated() const {
-    for (const auto& at : positions) {
-      const auto& kept_in = at.next_name ? next : block;
-      auto row = row_in_chunk(at.position + 1);
-      if (at.next && (!kept_in || (kept_in->rated >> row & 1u) == 0))
-        return false;
-    }
-    return true;
-  }
-  /// How the last position rated its next token is kept in the next chunk.
-  bool needs_next() const { return back().next_name.has_value(); }
-};
-
-struct lens_request_state {
-  using pointer = request_actor::stateful_pointer<lens_request_state>;
-  explicit lens_request_state(pointer actor) : self(actor) {}
-
-  void run();
-  void located(const positions_located& found);
-  void next_group();
-  void find_block();
-  void find_next_block();
-  void answer_or_compute();
-  void load_exact_rows();
-  void compute(const ready_rows& ready);
-  void compute_rating(const ready_rows& ready);
-  void load_next_row(const ready_rows& ready);
-  void rate_next(std::shared_ptr<const lens_input> input);
-  load_rows rows_of(const digest& chunk, std::uint32_t index,
-                    std::uint32_t begin, std::uint32_t end) const;
-  void store(const digest& chunk, position_t first, lens_block_ptr& into,
-             const lens_rows_ptr& rows);
-  void send_group();
-  wire::LensPositionT position(const located_position& at) const;
-  wire::LensLayerT layer(const located_position& at, int index) const;
-  const token_rating* rating(const located_position& at, int index) const;
-  std::string text(token_id id) const;
-  void stop(const error& e) { send_error(self, ctx, e); }
-
-  static inline const char* name = "request_lens";
-  pointer self;
-  request_context ctx;
-  const wire::GetLensT* ask = nullptr;
-  conversation_record record;
-  model_ptr model;  // null: not loaded, or another one
-  std::vector<chunk_group> groups;
-  std::size_t current = 0;
-  std::vector<placed_token> context;
-  rows_actor rows_source;
-};
 
 std::optional<error> check(const wire::GetLensT& ask) {
   if (ask.positions.empty())
@@ -98,6 +20,8 @@ std::optional<error> check(const wire::GetLensT& ask) {
                  "top_k must be from 1 to " + std::to_string(lens_top_k)};
   return std::nullopt;
 }
+
+}  // namespace
 
 void lens_request_state::run() {
   ask = ctx.body->AsGetLens();
@@ -127,8 +51,10 @@ void lens_request_state::located(const positions_located& found) {
   context = found.context;
   auto hosted = ctx.view->models.find(record.model);
   if (hosted != ctx.view->models.end() && hosted->second.model &&
-      root_of(hosted->second.model->origin()) == record.root)
+      root_of(hosted->second.model->origin()) == record.root) {
     model = hosted->second.model;
+    kept = hosted->second.kept;
+  }
   int layers = static_cast<int>(record.shape.layers);
   if (ask->layers.size() > record.shape.layers + 1)
     return stop(
@@ -192,18 +118,11 @@ void lens_request_state::find_next_block() {
 load_rows lens_request_state::rows_of(const digest& chunk, std::uint32_t index,
                                       std::uint32_t begin,
                                       std::uint32_t end) const {
-  load_rows load;
-  load.conversation = record.id;
-  load.model = record.model;
-  load.root = record.root;
-  load.shape = record.shape;
-  load.name = chunk;
-  load.chunk = index;
-  load.row_begin = begin;
-  load.row_end = end;
+  auto load = load_rows::of(record, chunk, index, begin, end);
   load.keys = value_keys(chunk, site::embed, record.shape);
   auto residuals = value_keys(chunk, site::resid_post, record.shape);
   load.keys.insert(load.keys.end(), residuals.begin(), residuals.end());
+  load.exact = true;
   load.position_end = groups.back().back().position + 1;
   return load;
 }
@@ -224,11 +143,14 @@ void lens_request_state::load_exact_rows() {
   const auto& at = group.front();
   auto load = rows_of(at.name, at.chunk, row_in_chunk(at.position),
                       row_in_chunk(group.back().position) + 1);
+  load.restore = at.activations != presence::never_asked;
+  load.kept = kept;
   self->request(rows_source, caf::infinite, std::move(load))
       .then(
           [this](const result<rows_loaded>& loaded) {
             if (!loaded) return stop(loaded.error());
             groups[current].source = loaded.value().source;
+            groups[current].relative_error = loaded.value().relative_error;
             compute(loaded.value().rows);
           },
           unavailable(self, ctx, "rows actor"));
@@ -255,7 +177,7 @@ void lens_request_state::compute(const ready_rows& ready) {
                       if (!computed) return stop(computed.error());
                       auto& answered = groups[current];
                       const auto& at = answered.front();
-                      store(at.name, first_position(at.chunk), answered.block,
+                      store(at.chunk, at.name, answered.block,
                             computed.value());
                       compute_rating(ready);
                     },
@@ -288,7 +210,8 @@ void lens_request_state::load_next_row(const ready_rows& ready) {
       .then(
           [this, ready](const result<rows_loaded>& loaded) {
             // Without that row the answer is complete but for the rating.
-            if (!loaded) return send_group();
+            if (!loaded || loaded.value().relative_error != 0)
+              return send_group();
             auto input = std::make_shared<lens_input>();
             input->rows = {loaded.value().rows.chunk, 0, 1};
             input->predecessor = {ready.chunk, 0, chunk_positions};
@@ -306,109 +229,27 @@ void lens_request_state::rate_next(std::shared_ptr<const lens_input> input) {
             auto& group = groups[current];
             const auto& at = group.back();
             if (computed && at.next_name)
-              store(*at.next_name, first_position(at.chunk + 1), group.next,
-                    computed.value());
+              store(at.chunk + 1, *at.next_name, group.next, computed.value());
             else if (computed)
-              store(at.name, first_position(at.chunk), group.block,
-                    computed.value());
+              store(at.chunk, at.name, group.block, computed.value());
             send_group();
           },
           unavailable(self, ctx, "lens actor"));
 }
 
 /// Keeps what was computed: in this answer, in memory and on disk.
-void lens_request_state::store(const digest& chunk, position_t first,
+void lens_request_state::store(std::uint32_t index, const digest& chunk,
                                lens_block_ptr& into,
                                const lens_rows_ptr& computed) {
   auto block = std::make_shared<lens_block>(
       into ? *into : make_lens_block(record.shape.layers));
-  merge(*block, first, *computed);
+  merge(*block, first_position(index), *computed);
   into = block;
+  // Records are of exact activations only.
+  if (groups[current].relative_error != 0) return;
   self->send(ctx.view->shard_of(chunk), publish_lens_block{chunk, block});
-  auto ops = std::make_shared<std::vector<write_op>>();
-  ops->push_back(put_lens{chunk, block});
-  caf::anon_send(ctx.view->disk, write_ops{ops});
+  self->send(ctx.view->restorer, restore_lens{record.id, index, chunk, block});
 }
-
-// ---- the answer -------------------------------------------------------------
-
-std::string lens_request_state::text(token_id id) const {
-  if (!model || id == no_token) return {};
-  utf8_stream stream;
-  auto complete = stream.push(model->text().bytes_of(id));
-  return complete + stream.finish();
-}
-
-const token_rating* lens_request_state::rating(const located_position& at,
-                                               int index) const {
-  const auto& group = groups[current];
-  if (!at.next) return nullptr;
-  auto row = row_in_chunk(at.position + 1);
-  const auto& block = at.next_name ? group.next : group.block;
-  if (!block || (block->rated >> row & 1u) == 0) return nullptr;
-  return &block->at(row, index).of_this;
-}
-
-wire::LensLayerT lens_request_state::layer(const located_position& at,
-                                           int index) const {
-  const auto& record_of =
-      groups[current].block->at(row_in_chunk(at.position), index);
-  wire::LensLayerT w;
-  w.layer = static_cast<std::int16_t>(index);
-  for (std::uint32_t i = 0; i < ask->top_k; ++i) {
-    if (record_of.top_ids[i] == no_token) break;
-    w.ids.push_back(record_of.top_ids[i]);
-    w.texts.push_back(text(record_of.top_ids[i]));
-    w.log_probabilities.push_back(record_of.top_log_probabilities[i]);
-  }
-  w.entropy = record_of.entropy;
-  w.kl_to_final = record_of.kl_to_final;
-  if (const auto* r = rating(at, index)) {
-    w.next_rated = true;
-    w.next_id = at.next->token.id;
-    w.rank_of_next = r->rank;
-    w.log_probability_of_next = r->log_probability;
-  }
-  return w;
-}
-
-wire::LensPositionT lens_request_state::position(
-    const located_position& at) const {
-  wire::LensPositionT w;
-  w.token = std::make_unique<wire::TokenT>(to_wire(at.token));
-  auto add = [&](int index) {
-    w.layers.push_back(std::make_unique<wire::LensLayerT>(layer(at, index)));
-  };
-  if (ask->layers.empty())
-    for (int i = embed_layer; i < static_cast<int>(record.shape.layers); ++i)
-      add(i);
-  for (auto index : ask->layers)
-    add(index);
-  w.source = to_string(groups[current].source);
-  return w;
-}
-
-void lens_request_state::send_group() {
-  wire::LensResultT answer;
-  answer.conversation = conversation_text(record.id);
-  for (const auto& at : groups[current].positions)
-    answer.positions.push_back(
-        std::make_unique<wire::LensPositionT>(position(at)));
-  if (current == 0)
-    for (const auto& t : context)
-      answer.context.push_back(std::make_unique<wire::TokenT>(to_wire(t)));
-  answer.last = current + 1 == groups.size();
-  answer.took_us = ctx.elapsed_us();
-  if (answer.last)
-    return send_terminal(self, ctx, make_body(std::move(answer)));
-  send_response(self, ctx, frame_kind::response, make_body(std::move(answer)),
-                {}, [this] {
-                  ++current;
-                  find_block();
-                });
-}
-
-}  // namespace
 
 request_actor spawn_lens_request(caf::actor_system& sys, request_context ctx) {
   return spawn_request_of<lens_request_state>(sys, std::move(ctx));

@@ -17,7 +17,9 @@ struct turn_request_state {
   void watch(const turn_opened& turn, std::optional<position_t> from,
              bool wait_durable);
   void show_ended(conversation_id id, position_t from);
-  void stream_ended(const conversation_shown& shown, position_t from);
+  void stream_ended(position_t from);
+  void send_ended_chunk();
+  void end_stream();
   caf::result<tokens_taken> take(const turn_tokens& m);
   void cancel();
 
@@ -28,6 +30,11 @@ struct turn_request_state {
   bool owns_turn = false;  // Generate: cancelling means the turn
   bool cancel_wanted = false;
   bool ended = false;  // the terminal frame is on its way
+  // Of a conversation in which nothing runs: what is sent, chunk by chunk.
+  std::shared_ptr<const conversation_shown> past;
+  position_t past_from = 0;
+  std::uint32_t past_chunk = 0;
+  utf8_stream past_text;
 };
 
 /// What is wrong with a request to generate, if anything.
@@ -40,6 +47,9 @@ std::optional<error> check(const wire::GenerateT& g) {
     return bad("temperature must be from 0 to 100");
   if (!(g.top_p > 0 && g.top_p <= 1)) return bad("top_p must be in (0, 1]");
   if (g.lens < 1 || g.lens > 3) return bad("lens must be 1, 2 or 3");
+  if (!g.quality.empty() && !quality_named(g.quality))
+    return bad("quality must be lossless, high, balanced or small, not '" +
+               g.quality + "'");
   if (g.stop.size() > limits::stop_strings_max)
     return error{error_code::limit_exceeded, "more than 16 stop strings"};
   for (const auto& stop : g.stop)
@@ -67,6 +77,7 @@ void turn_request_state::generate(const wire::GenerateT& g) {
   options->capture = g.capture;
   options->lens = static_cast<lens_mode>(g.lens);
   options->keep_running = g.keep_running;
+  if (!g.quality.empty()) options->kept = quality_named(g.quality);
   open.options = std::move(options);
   owns_turn = true;
   self->request(ctx.view->catalog, caf::infinite, std::move(open))
@@ -128,44 +139,51 @@ void turn_request_state::show_ended(conversation_id id, position_t from) {
       .then(
           [this, from](const show_result& shown) {
             if (!shown) return send_error(self, ctx, shown.error());
-            stream_ended(*shown.value(), from);
+            past = shown.value();
+            stream_ended(from);
           },
           unavailable(self, ctx, "catalog"));
 }
 
-void turn_request_state::stream_ended(const conversation_shown& shown,
-                                      position_t from) {
+void turn_request_state::stream_ended(position_t from) {
+  past_from = from;
+  past_chunk = chunk_of(from);
   wire::StartedT started;
-  started.conversation = conversation_text(shown.record.id);
-  started.model = shown.record.model;
+  started.conversation = conversation_text(past->record.id);
+  started.model = past->record.model;
   started.position = from;
   started.running = false;
+  if (past_chunk < past->chunks.size())
+    started.turn = past->chunks[past_chunk].tokens.front().turn;
+  send_response(self, ctx, frame_kind::response, make_body(std::move(started)),
+                {}, [this] { send_ended_chunk(); });
+}
+
+void turn_request_state::send_ended_chunk() {
+  if (past_chunk >= past->chunks.size()) return end_stream();
   wire::TokensT tokens;
-  std::string bytes;
-  position_t p = 0;
-  for (const auto& chunk : shown.chunks)
-    for (const auto& token : chunk.tokens) {
-      auto at = p++;
-      if (at < from) continue;
-      tokens.tokens.push_back(
-          std::make_unique<wire::TokenT>(to_wire({at, token})));
-      started.turn = token.turn;
-      if (token.who == role::assistant) bytes += token.bytes;
-    }
-  utf8_stream text;
-  tokens.text = text.push(bytes) + text.finish();
+  auto p = first_position(past_chunk);
+  for (const auto& token : past->chunks[past_chunk].tokens) {
+    auto at = p++;
+    if (at < past_from) continue;
+    tokens.tokens.push_back(
+        std::make_unique<wire::TokenT>(to_wire({at, token})));
+    if (token.who == role::assistant)
+      tokens.text += past_text.push(token.bytes);
+  }
+  if (++past_chunk == past->chunks.size()) tokens.text += past_text.finish();
+  send_response(self, ctx, frame_kind::response, make_body(std::move(tokens)),
+                {}, [this] { send_ended_chunk(); });
+}
+
+void turn_request_state::end_stream() {
   wire::DoneT done;
-  done.conversation = started.conversation;
-  done.finish = to_string(shown.record.state);
-  done.positions = p;
-  done.durable = shown.durable >= p;
-  send_response(
-      self, ctx, frame_kind::response, make_body(std::move(started)), {},
-      [this, tokens = make_body(std::move(tokens)),
-       done = make_body(std::move(done))] {
-        send_response(self, ctx, frame_kind::response, tokens, {},
-                      [this, done] { send_terminal(self, ctx, done); });
-      });
+  done.conversation = conversation_text(past->record.id);
+  done.finish = to_string(past->record.state);
+  for (const auto& chunk : past->chunks)
+    done.positions += static_cast<position_t>(chunk.tokens.size());
+  done.durable = past->durable >= done.positions;
+  send_terminal(self, ctx, make_body(std::move(done)));
 }
 
 caf::result<tokens_taken> turn_request_state::take(const turn_tokens& m) {

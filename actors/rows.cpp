@@ -25,16 +25,24 @@ rows_state::~rows_state() {
 }
 
 void rows_state::answer(result<rows_loaded> loaded) {
+  if (auto spare = std::exchange(inexact, std::nullopt); spare && !loaded)
+    loaded = std::move(*spare);
   if (!reply) return;
   std::exchange(reply, std::nullopt)->deliver(std::move(loaded));
+}
+
+rows_loaded rows_state::take_recomputed(const ready_rows& ready) {
+  if (wanted.restore)
+    self->send(view->restorer, restore_rows{wanted.conversation, wanted.chunk,
+                                            wanted.name, ready, wanted.kept});
+  return {ready, answer_source::recomputed};
 }
 
 caf::result<result<rows_loaded>> rows_state::load(const load_rows& m) {
   wanted = m;
   if (auto it = recomputed.find(m.chunk);
       it != recomputed.end() && holds(it->second, m))
-    return result<rows_loaded>(
-        rows_loaded{it->second, answer_source::recomputed});
+    return result<rows_loaded>(take_recomputed(it->second));
   reply = self->make_response_promise<promise>();
   self->request(view->shard_of(m.name), caf::infinite,
                 find_values{m.name, mask(m.row_begin, m.row_end), m.keys})
@@ -64,12 +72,28 @@ void rows_state::decode(const values_found& values) {
   self->request(view->codec_of(wanted.name), caf::infinite, std::move(command))
       .then(
           [this, source = values.source](const values_decoded& decoded) {
-            if (decoded)
-              answer(rows_loaded{decoded.value(), source});
-            else
-              recompute(lamina::to_string(decoded.error()));
+            if (decoded) return take_decoded(decoded.value(), source);
+            self->send(view->supervisor,
+                       damage_found{lamina::to_string(decoded.error())});
+            self->send(
+                view->catalog,
+                chunk_found{wanted.conversation, wanted.chunk, wanted.name, 0,
+                            presence::corrupt, std::nullopt});
+            wanted.restore = true;
+            recompute(lamina::to_string(decoded.error()));
           },
           [this](const caf::error& e) { recompute(caf::to_string(e)); });
+}
+
+void rows_state::take_decoded(const decoded_rows& decoded,
+                              answer_source source) {
+  rows_loaded loaded{decoded.rows, source, decoded.relative_error};
+  if (loaded.relative_error == 0 || !wanted.exact)
+    return answer(std::move(loaded));
+  // The stored ones are better than none.
+  wanted.restore = false;
+  inexact = std::move(loaded);
+  recompute("they are stored with an error");
 }
 
 /// `because`: why the stored rows are not enough, for the error if this fails.
@@ -133,7 +157,7 @@ void rows_state::advance(const sequence_progress& p) {
   if (!p.finished) return;
   if (auto it = recomputed.find(wanted.chunk);
       it != recomputed.end() && holds(it->second, wanted))
-    return answer(rows_loaded{it->second, answer_source::recomputed});
+    return answer(take_recomputed(it->second));
   answer(
       fail(error_code::internal, "the recomputation gave no rows for chunk " +
                                      std::to_string(wanted.chunk)));

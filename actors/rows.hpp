@@ -23,18 +23,21 @@ struct rows_state {
 
   caf::result<result<rows_loaded>> load(const load_rows& m);
   void found(const values_found& values);
+  void take_decoded(const decoded_rows& decoded, answer_source source);
   void decode(const values_found& values);
   void recompute(const std::string& because);
   void prefill(std::vector<token_id> tokens, const model_actor& model);
   void advance(const sequence_progress& p);
   void answer(result<rows_loaded> loaded);
+  rows_loaded take_recomputed(const ready_rows& ready);
 
   static inline const char* name = "rows";
   pointer self;
   view_ptr view;
   load_rows wanted;
   std::optional<promise> reply;
-  model_actor runner;                              // of the recomputation
+  std::optional<rows_loaded> inexact;  // stored rows, if there are none better
+  model_actor runner;                  // of the recomputation
   std::map<std::uint32_t, ready_rows> recomputed;  // by chunk
 };
 

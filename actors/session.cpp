@@ -20,6 +20,8 @@ request_actor spawn_request(caf::actor_system& sys, request_context ctx) {
       return spawn_lens_request(sys, std::move(ctx));
     case wire::Body::GetActivations:
       return spawn_activations_request(sys, std::move(ctx));
+    case wire::Body::Search:
+      return spawn_search_request(sys, std::move(ctx));
     default:
       return spawn_catalog_request(sys, std::move(ctx));
   }
@@ -113,9 +115,13 @@ void session_state::start(const frame_received& m) {
                   {error_code::overloaded,
                    "too many requests in flight on this connection"},
                   false);
-  request_context ctx{
-      m.request,           uid,  std::chrono::steady_clock::now(),
-      session_actor(self), view, m.body};
+  request_context ctx{m.request,
+                      uid,
+                      std::chrono::steady_clock::now(),
+                      session_actor(self),
+                      view,
+                      m.body,
+                      m.payload};
   auto actor = spawn_request(self->system(), std::move(ctx));
   self->monitor(actor);
   requests.emplace(m.request, std::move(actor));

@@ -1,7 +1,5 @@
 #include "actors/shard.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <caf/all.hpp>
 #include <utility>
@@ -34,9 +32,13 @@ std::vector<stored_value_ptr> pick(const memory_tier::entry& e,
 }  // namespace
 
 shard_state::~shard_state() {
+  const auto down = caf::make_error(caf::sec::request_receiver_down);
   for (auto& [chunk, promises] : reading)
     for (auto& promise : promises)
-      promise.deliver(caf::make_error(caf::sec::request_receiver_down));
+      promise.deliver(down);
+  for (auto& [keys, promises] : reading_values)
+    for (auto& promise : promises)
+      promise.deliver(down);
 }
 
 caf::result<lens_found> shard_state::lens_of(const find_lens& m) {
@@ -54,8 +56,9 @@ caf::result<lens_found> shard_state::lens_of(const find_lens& m) {
       .then(
           [this, name = m.name](const lens_read& read) {
             if (!read)
-              spdlog::error("store: lens records of {}: {}", to_string(name),
-                            lamina::to_string(read.error()));
+              self->send(view->supervisor,
+                         damage_found{"lens records of " + to_string(name) +
+                                      ": " + lamina::to_string(read.error())});
             lens_arrived(name, read ? read.value() : nullptr);
           },
           [this, name = m.name](const caf::error&) {
@@ -98,34 +101,44 @@ caf::result<result<values_found>> shard_state::values_of(const find_values& m) {
   }
   ++misses;
   auto promise = self->make_response_promise<values_promise>();
+  auto& waiting = reading_values[m.keys];
+  waiting.push_back(promise);
+  if (waiting.size() > 1) return promise;
   self->request(view->reader_of(m.name), read_timeout, read_values{m.keys})
-      .then(
-          [this, promise, name = m.name](const values_read& read) mutable {
-            if (!read) {
-              promise.deliver(result<values_found>(
-                  fail(read.error().code, read.error().context)));
-              return;
-            }
-            std::vector<stored_value_ptr> present;
-            for (const auto& value : read.value())
-              if (value) present.push_back(value);
-            if (!present.empty()) tier.put_values(name, present);
-            promise.deliver(result<values_found>(
-                values_found{{}, read.value(), answer_source::disk}));
-          },
-          [promise](const caf::error& e) mutable {
-            promise.deliver(result<values_found>(
-                fail(error_code::unavailable,
-                     "the disk reader did not answer: " + to_string(e))));
-          });
+      .then([this, m](const values_read& read) { values_arrived(m, read); },
+            [this, m](const caf::error& e) {
+              values_arrived(
+                  m, fail(error_code::unavailable,
+                          "the disk reader did not answer: " + to_string(e)));
+            });
   return promise;
 }
 
-shard_actor::behavior_type shard(shard_state::pointer self,
-                                 std::uint64_t bytes_max, view_ptr view) {
+void shard_state::values_arrived(const find_values& m,
+                                 const values_read& read) {
+  auto waiting = std::move(reading_values[m.keys]);
+  reading_values.erase(m.keys);
+  auto answer = [&]() -> result<values_found> {
+    if (!read) return fail(read.error().code, read.error().context);
+    return values_found{{}, read.value(), answer_source::disk};
+  };
+  if (read) {
+    std::vector<stored_value_ptr> present;
+    for (const auto& value : read.value())
+      if (value) present.push_back(value);
+    if (!present.empty()) tier.put_values(m.name, present);
+  }
+  for (auto& promise : waiting)
+    promise.deliver(answer());
+}
+
+shard_self::behavior_type shard(shard_state::pointer self,
+                                shard_options options, view_ptr view) {
+  constexpr auto age_every = std::chrono::seconds(30);
   auto& state = self->state;
   state.view = std::move(view);
-  state.tier = memory_tier(bytes_max);
+  state.tier = memory_tier(options.bytes_max, options.ttl.count());
+  self->delayed_send(self, age_every, age_due{});
   return {
       [&state](const publish_rows& m) { state.tier.put_raw(m.name, m.rows); },
       [&state](const publish_values& m) {
@@ -148,6 +161,12 @@ shard_actor::behavior_type shard(shard_state::pointer self,
                             state.misses,           state.tier.evictions()};
       },
       [&state](const view_changed& m) { state.view = m.view; },
+      [&state, self, age_every](const age_due&) {
+        using namespace std::chrono;
+        const auto now = steady_clock::now().time_since_epoch();
+        state.tier.advance(duration_cast<milliseconds>(now).count());
+        self->delayed_send(self, age_every, age_due{});
+      },
   };
 }
 

@@ -1,11 +1,13 @@
 // A shard actor: one slice of the memory tier, by chunk name.
 //
-// A miss asks a disk reader; while that runs, others that want the same lens
-// records wait for the same answer. Never blocks and never computes.
+// A miss asks a disk reader; while that runs, others that want the same wait
+// for the same answer. Never blocks and never computes.
 #pragma once
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_response_promise.hpp>
+#include <chrono>
+#include <map>
 #include <unordered_map>
 #include <vector>
 
@@ -14,8 +16,17 @@
 
 namespace lamina {
 
+struct shard_options {
+  std::uint64_t bytes_max = 0;
+  std::chrono::milliseconds ttl{0};  // 0: entries go only for want of room
+};
+
+struct age_due {};  // to itself
+
+using shard_self = shard_actor::extend<reacts_to<age_due>>;
+
 struct shard_state {
-  using pointer = shard_actor::stateful_pointer<shard_state>;
+  using pointer = shard_self::stateful_pointer<shard_state>;
   using lens_promise = caf::typed_response_promise<lens_found>;
   using values_promise = caf::typed_response_promise<result<values_found>>;
 
@@ -24,6 +35,7 @@ struct shard_state {
 
   caf::result<lens_found> lens_of(const find_lens& m);
   caf::result<result<values_found>> values_of(const find_values& m);
+  void values_arrived(const find_values& m, const values_read& read);
   void lens_arrived(const digest& name, const lens_block_ptr& block);
   void merge_lens(const digest& name, const lens_block& block);
 
@@ -32,11 +44,12 @@ struct shard_state {
   memory_tier tier;
   view_ptr view;
   std::unordered_map<digest, std::vector<lens_promise>, digest_hash> reading;
+  std::map<std::vector<value_key>, std::vector<values_promise>> reading_values;
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
 };
 
-shard_actor::behavior_type shard(shard_state::pointer self,
-                                 std::uint64_t bytes_max, view_ptr view);
+shard_self::behavior_type shard(shard_state::pointer self,
+                                shard_options options, view_ptr view);
 
 }  // namespace lamina

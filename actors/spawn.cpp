@@ -12,12 +12,18 @@
 #include <utility>
 
 #include "actors/codec.hpp"
+#include "actors/reader.hpp"
+#include "actors/search.hpp"
 #include "actors/shard.hpp"
+#include "actors/tokenizer.hpp"
+#include "protocol/limits.hpp"
 
 namespace lamina {
 namespace {
 
 spawn_policy current_policy;
+
+constexpr int nice_behind = 10;
 
 /// A thread of its own where it computes or blocks; CAF's scheduler in tests.
 template <class Behavior, class... Args>
@@ -35,20 +41,26 @@ void run_when_idle() {
     spdlog::warn("SCHED_IDLE refused: {}", std::strerror(errno));
 }
 
-/// Compression yields to the model, not to idleness. On Linux a nice value
-/// belongs to the thread.
-void run_behind() {
+/// Compression and searches yield to the model, not to idleness. On Linux a
+/// nice value belongs to the thread.
+void run_behind(int niceness) {
   if (!current_policy.detach) return;
-  constexpr int codec_nice = 10;
   auto thread = static_cast<id_t>(syscall(SYS_gettid));
-  if (setpriority(PRIO_PROCESS, thread, codec_nice) != 0)
+  if (setpriority(PRIO_PROCESS, thread, niceness) != 0)
     spdlog::warn("nice refused: {}", std::strerror(errno));
 }
 
 codec_actor::behavior_type codec_behind(codec_state::pointer self,
-                                        codec_id quality) {
-  run_behind();
-  return codec(self, quality);
+                                        int niceness) {
+  run_behind(niceness);
+  return codec(self);
+}
+
+search_actor::behavior_type search_behind(search_state::pointer self,
+                                          std::shared_ptr<store> environment,
+                                          search_options options) {
+  run_behind(nice_behind);
+  return search(self, std::move(environment), options);
 }
 
 lens_self::behavior_type lens_when_idle(lens_state::pointer self,
@@ -71,8 +83,8 @@ reader_actor spawn_reader(caf::actor_system& sys, const system_options& o) {
   return spawn_heavy(sys, reader, o.environment);
 }
 
-codec_actor spawn_codec(caf::actor_system& sys, const system_options& o) {
-  return spawn_heavy(sys, codec_behind, o.codec);
+codec_actor spawn_codec(caf::actor_system& sys) {
+  return spawn_heavy(sys, codec_behind, nice_behind);
 }
 
 lens_actor spawn_lens_clicks(caf::actor_system& sys, const system_options& o) {
@@ -83,6 +95,10 @@ lens_actor spawn_lens_backlog(caf::actor_system& sys, const system_options& o) {
   return spawn_heavy(sys, lens_when_idle, o.lens_backlog);
 }
 
+tokenizer_actor spawn_tokenizer(caf::actor_system& sys) {
+  return spawn_heavy(sys, prompt_tokenizer, limits::control_bytes_max);
+}
+
 model_actor spawn_model(caf::actor_system& sys, const model_actor_options& o,
                         model_ptr loaded, supervisor_actor supervisor) {
   return spawn_heavy(sys, model_runner, o, std::move(loaded),
@@ -91,7 +107,9 @@ model_actor spawn_model(caf::actor_system& sys, const model_actor_options& o,
 
 shard_actor spawn_shard(caf::actor_system& sys, const system_options& o,
                         view_ptr view) {
-  return sys.spawn(shard, o.memory_bytes_max / o.shards, std::move(view));
+  return sys.spawn(shard,
+                   shard_options{o.memory_bytes_max / o.shards, o.memory_ttl},
+                   std::move(view));
 }
 
 catalog_actor spawn_catalog(caf::actor_system& sys, const system_options& o,
@@ -102,6 +120,15 @@ catalog_actor spawn_catalog(caf::actor_system& sys, const system_options& o,
 prefetch_actor spawn_prefetch(caf::actor_system& sys, const system_options& o,
                               view_ptr view) {
   return sys.spawn(prefetch, o.prefetch, std::move(view));
+}
+
+restorer_actor spawn_restorer(caf::actor_system& sys, const system_options& o,
+                              view_ptr view) {
+  return sys.spawn(restorer, o.restorer, std::move(view));
+}
+
+search_actor spawn_search(caf::actor_system& sys, const system_options& o) {
+  return spawn_heavy(sys, search_behind, o.environment, o.search);
 }
 
 supervisor_actor spawn_supervisor(caf::actor_system& sys,

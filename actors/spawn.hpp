@@ -19,11 +19,12 @@ void set_spawn_policy(spawn_policy policy);
 disk_actor spawn_disk(caf::actor_system& sys, const system_options& options);
 reader_actor spawn_reader(caf::actor_system& sys,
                           const system_options& options);
-codec_actor spawn_codec(caf::actor_system& sys, const system_options& options);
+codec_actor spawn_codec(caf::actor_system& sys);
 lens_actor spawn_lens_clicks(caf::actor_system& sys,
                              const system_options& options);
 lens_actor spawn_lens_backlog(caf::actor_system& sys,
                               const system_options& options);
+tokenizer_actor spawn_tokenizer(caf::actor_system& sys);
 model_actor spawn_model(caf::actor_system& sys,
                         const model_actor_options& options, model_ptr loaded,
                         supervisor_actor supervisor);
@@ -32,6 +33,10 @@ shard_actor spawn_shard(caf::actor_system& sys, const system_options& options,
 catalog_actor spawn_catalog(caf::actor_system& sys,
                             const system_options& options, view_ptr view);
 prefetch_actor spawn_prefetch(caf::actor_system& sys,
+                              const system_options& options, view_ptr view);
+search_actor spawn_search(caf::actor_system& sys,
+                          const system_options& options);
+restorer_actor spawn_restorer(caf::actor_system& sys,
                               const system_options& options, view_ptr view);
 supervisor_actor spawn_supervisor(caf::actor_system& sys,
                                   system_options options,

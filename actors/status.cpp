@@ -38,13 +38,26 @@ json to_json(const disk_status& s) {
   return {{"commits", s.commits},
           {"bytes_written", s.bytes_written},
           {"failures", s.failures},
-          {"last_error", s.last_error}};
+          {"last_error", s.last_error},
+          {"memory_only", s.memory_only},
+          {"owed_bytes", s.owed_bytes},
+          {"owed_dropped", s.owed_dropped},
+          {"cache_full", s.cache_full},
+          {"values_evicted", s.values_evicted},
+          {"bytes_evicted", s.bytes_evicted},
+          {"records_repaired", s.records_repaired}};
 }
 json to_json(const lens_status& s) {
   return {{"queued", s.queued},
           {"queued_bytes", s.queued_bytes},
           {"computed_positions", s.computed_positions},
           {"refused", s.refused}};
+}
+json to_json(const search_status& s) {
+  return {{"running", s.running},
+          {"searches", s.searches},
+          {"positions_scored", s.positions_scored},
+          {"slices", s.slices}};
 }
 json to_json(const shard_status& s) {
   return {{"entries", s.entries},
@@ -76,7 +89,16 @@ json to_json(const result<store_statistics>& read) {
           {"tombstones", s.tombstones},
           {"file_bytes", s.file_bytes},
           {"free_bytes", s.free_bytes},
-          {"readers", s.readers}};
+          {"readers", s.readers},
+          {"oldest_reader_ms", s.oldest_reader_ms},
+          {"oldest_reader_lag", s.oldest_reader_lag},
+          {"unreadable", s.unreadable},
+          {"own_bytes", s.file.own_bytes},
+          {"live_bytes", s.file.live_bytes},
+          {"rounding_bytes", s.file.rounding_bytes},
+          {"unwritten_bytes", s.file.unwritten_bytes},
+          {"behind_bytes", s.file.behind_bytes},
+          {"used_bytes", s.file.used_bytes()}};
 }
 
 struct collector_state {
@@ -112,9 +134,13 @@ json basis_of(const status_basis& basis) {
   json parts = json::object();
   for (const auto& part : basis.parts)
     parts[part.name] = {{"health", part.health}, {"deaths", part.deaths}};
-  return {{"version", LAMINA_VERSION},          {"uptime_s", basis.uptime_s},
-          {"resident_bytes", resident_bytes()}, {"open_files", open_files()},
-          {"connections", basis.connections},   {"blas", basis.blas},
+  return {{"version", LAMINA_VERSION},
+          {"uptime_s", basis.uptime_s},
+          {"resident_bytes", resident_bytes()},
+          {"open_files", open_files()},
+          {"connections", basis.connections},
+          {"damages", basis.damages},
+          {"blas", basis.blas},
           {"actors", std::move(parts)}};
 }
 
@@ -131,6 +157,8 @@ caf::behavior collect(collector* self, const status_basis& basis,
                    json::json_pointer("/lens/clicks"));
   ask<lens_status>(self, view.lens_backlog, get_lens_status{},
                    json::json_pointer("/lens/backlog"));
+  ask<search_status>(self, view.search, get_search_status{},
+                     json::json_pointer("/search"));
   ask<statistics_read>(self, view.readers.front(), read_statistics{},
                        json::json_pointer("/store"));
   for (std::size_t i = 0; i < view.shards.size(); ++i)

@@ -23,6 +23,7 @@ struct status_basis {
   std::vector<part> parts;
   double uptime_s = 0;
   std::uint32_t connections = 0;
+  std::uint64_t damages = 0;
   std::string blas;
 };
 

@@ -39,6 +39,10 @@ void supervisor_state::add_storage() {
       v.readers[i] = spawn_reader(sys, options);
       return address_of(v.readers[i]);
     });
+  add("search", [&](system_view& v) {
+    v.search = spawn_search(sys, options);
+    return address_of(v.search);
+  });
   next->shards.resize(options.shards);
   for (std::uint32_t i = 0; i < options.shards; ++i)
     add("shard " + std::to_string(i), [&, i](system_view& v) {
@@ -57,6 +61,11 @@ void supervisor_state::add_storage() {
         spawn_prefetch(sys, options, std::make_shared<const system_view>(v));
     return address_of(v.prefetch);
   });
+  add("restorer", [&](system_view& v) {
+    v.restorer =
+        spawn_restorer(sys, options, std::make_shared<const system_view>(v));
+    return address_of(v.restorer);
+  });
 }
 
 void supervisor_state::add_computation() {
@@ -64,7 +73,7 @@ void supervisor_state::add_computation() {
   next->codecs.resize(options.codecs);
   for (std::uint32_t i = 0; i < options.codecs; ++i)
     add("codec " + std::to_string(i), [&, i](system_view& v) {
-      v.codecs[i] = spawn_codec(sys, options);
+      v.codecs[i] = spawn_codec(sys);
       return address_of(v.codecs[i]);
     });
   add("lens clicks", [&](system_view& v) {
@@ -75,12 +84,18 @@ void supervisor_state::add_computation() {
     v.lens_backlog = spawn_lens_backlog(sys, options);
     return address_of(v.lens_backlog);
   });
+  add("tokenizer", [&](system_view& v) {
+    v.tokenizer = spawn_tokenizer(sys);
+    return address_of(v.tokenizer);
+  });
   for (const auto& model : options.models)
     add_model(model);
 }
 
 void supervisor_state::add_model(const model_actor_options& model) {
-  next->models[model.model.name].health = "loading";
+  auto& added = next->models[model.model.name];
+  added.health = "loading";
+  added.kept = model.kept;
   add("model " + model.model.name,
       [this, given = model](system_view& v) mutable {
         auto& hosted = v.models[given.model.name];
@@ -104,8 +119,10 @@ void supervisor_state::start(std::size_t index) {
 
 void supervisor_state::publish() {
   view = std::make_shared<const system_view>(*next);
+  self->send(view->disk, view_changed{view});
   self->send(view->catalog, view_changed{view});
   self->send(view->prefetch, view_changed{view});
+  self->send(view->restorer, view_changed{view});
   for (const auto& shard : view->shards)
     self->send(shard, view_changed{view});
   for (const auto& session : sessions)
@@ -198,7 +215,10 @@ void supervisor_state::stop_all() {
   for (const auto& [model, actor] : loading)
     stop(actor);
   stop(view->prefetch);
+  stop(view->search);
+  stop(view->restorer);
   stop(view->catalog);
+  stop(view->tokenizer);
   stop(view->lens_clicks);
   stop(view->lens_backlog);
   for (const auto& codec : view->codecs)
@@ -222,6 +242,7 @@ status_basis basis_of(const supervisor_state& s) {
       std::chrono::duration<double>(supervisor_state::clock::now() - s.started)
           .count();
   basis.connections = s.connections;
+  basis.damages = s.damages;
   basis.blas = s.options.blas;
   return basis;
 }
@@ -265,6 +286,10 @@ supervisor_self::behavior_type supervisor(supervisor_state::pointer self,
         state.model_is(m.name, nullptr, to_string(m.reason));
       },
       [&state](const connections_changed& m) { state.connections = m.open; },
+      [&state](const damage_found& m) {
+        ++state.damages;
+        spdlog::error("damaged: {}", m.what);
+      },
       [&state, self](const get_status&) {
         using promise_type = caf::typed_response_promise<std::string>;
         auto promise = self->make_response_promise<promise_type>();

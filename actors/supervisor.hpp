@@ -15,12 +15,13 @@
 #include <vector>
 
 #include "actors/catalog.hpp"
-#include "actors/codec/codec.hpp"
 #include "actors/disk.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/lens.hpp"
 #include "actors/model.hpp"
 #include "actors/prefetch.hpp"
+#include "actors/restorer.hpp"
+#include "actors/search.hpp"
 
 namespace lamina {
 
@@ -29,11 +30,13 @@ struct system_options {
   disk_options disk;
   catalog_options catalog;
   prefetch_options prefetch;
+  search_options search;
+  restorer_options restorer;
   lens_options lens_clicks;
   lens_options lens_backlog;
-  codec_id codec = codec_id::lossless;
   std::uint32_t shards = 4;
   std::uint64_t memory_bytes_max = std::uint64_t{1} << 30;  // of all shards
+  std::chrono::milliseconds memory_ttl = std::chrono::hours(1);  // 0: none
   std::uint32_t readers = 2;
   std::uint32_t codecs = 1;
   std::vector<model_actor_options> models;
@@ -96,6 +99,7 @@ struct supervisor_state {
   std::map<std::string, model_actor> loading;  // newest actor of each model
   std::vector<session_actor> sessions;
   std::uint32_t connections = 0;
+  std::uint64_t damages = 0;  // stored things that could not be read
   bool stopping = false;
 };
 

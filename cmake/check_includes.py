@@ -29,11 +29,14 @@ LIBRARY_EDGES = {
     "model/tokenizer": set(),
     "cache": {"chunks"},
     "generations": {"chunks"},
+    "search": {"chunks", "codec"},
 }
 # Single headers that cross where a whole library may not.
 HEADER_EDGES = {
     ("cache", "actors/store/records.hpp"),
+    ("cache", "actors/store/eviction.hpp"),
     ("generations", "actors/store/records.hpp"),
+    ("search", "actors/store/records.hpp"),
 }
 
 # Third-party families: name -> beginnings of their include paths.
@@ -197,6 +200,9 @@ SELF_TEST = [
     ("actors/model/tokenizer/d.cpp", '"actors/model/tokenizer/x.hpp"', None),
     ("actors/cache/b.cpp", '"actors/store/records.hpp"', None),
     ("actors/cache/c.cpp", '"actors/store/store.hpp"', "does not include"),
+    ("actors/search/a.cpp", '"actors/codec/codec.hpp"', None),
+    ("actors/search/b.cpp", '"actors/store/records.hpp"', None),
+    ("actors/search/c.cpp", '"actors/store/store.hpp"', "does not include"),
     ("actors/store/d.cpp", '"actors/messages.hpp"', "know the actors"),
     ("actors/novel/a.cpp", '"actors/chunks/digest.hpp"', "not in the table"),
     ("actors/model/arch/a.cpp", '"actors/model/model.hpp"', None),

@@ -25,6 +25,16 @@ target_link_libraries(lamina_torch INTERFACE
   ${TORCH_LIBRARY} ${TORCH_CPU_LIBRARY} ${C10_LIBRARY})
 add_library(lamina::torch ALIAS lamina_torch)
 
+# tsan does not know the fences with which Asio brackets its handlers; the
+# queue's mutex orders them anyway.
+add_library(lamina_asio INTERFACE)
+target_link_libraries(lamina_asio INTERFACE Boost::headers Threads::Threads)
+if(LAMINA_SANITIZE STREQUAL "thread")
+  target_compile_definitions(lamina_asio INTERFACE
+                             BOOST_ASIO_DISABLE_FENCED_BLOCK)
+endif()
+add_library(lamina::asio ALIAS lamina_asio)
+
 # CAF ships no CMake files in Debian. LAMINA_CAF_ROOT names a sanitised build.
 if(LAMINA_CAF_ROOT)
   find_library(CAF_CORE_LIBRARY caf_core REQUIRED NO_DEFAULT_PATH

@@ -62,6 +62,38 @@ class section {
     };
   }
 
+  reader gigabytes(std::uint64_t& bytes) const {
+    return [this, &bytes](const YAML::Node& n) -> result<void> {
+      double number = 0;
+      auto read_number = value<double>(
+          number, "a number of gigabytes from 0.001 to 16777216",
+          [](const double& v) { return v >= 0.001 && v <= (1u << 24); });
+      BOOST_OUTCOME_TRYV(read_number(n));
+      bytes = static_cast<std::uint64_t>(number * (std::uint64_t{1} << 30));
+      return success();
+    };
+  }
+
+  template <class Target>
+  reader kept_as(Target& target) const {
+    return [this, &target](const YAML::Node& n) -> result<void> {
+      std::string name;
+      auto read_name = value<std::string>(
+          name, "lossless, high, balanced or small",
+          [](const std::string& v) { return quality_named(v).has_value(); });
+      BOOST_OUTCOME_TRYV(read_name(n));
+      target = *quality_named(name);
+      return success();
+    };
+  }
+
+  /// 0 stands for no limit.
+  reader span_of_time(std::uint32_t& number, const char* expected) const {
+    return value<std::uint32_t>(number, expected, [](const std::uint32_t& v) {
+      return v <= 1'000'000;
+    });
+  }
+
   reader nested(const std::string& name,
                 std::function<result<void>(const section&)> then) const {
     return [this, name, then](const YAML::Node& n) {
@@ -112,6 +144,7 @@ result<void> read_model(const section& entry,
                                 [](const std::string& t) {
                                   return dtype_from_string(t).has_value();
                                 })},
+      {"compression", entry.kept_as(m.kept)},
   }));
   if (m.name.empty() || path.empty())
     return entry.refuse(entry.node(), "a model needs a name and a path");
@@ -121,36 +154,62 @@ result<void> read_model(const section& entry,
   return success();
 }
 
+result<void> read_disk(const section& disk, configuration& c) {
+  std::string directory;
+  BOOST_OUTCOME_TRYV(disk.read({
+      {"directory", disk.value<std::string>(directory, "a directory")},
+      {"max_size_gb", disk.gigabytes(c.disk_bytes_max)},
+      {"records_max_size_gb", disk.gigabytes(c.records_bytes_max)},
+      {"compression", disk.kept_as(c.kept)},
+  }));
+  if (!directory.empty()) c.disk_directory = directory;
+  return success();
+}
+
+result<void> read_ttl(const section& ttl, configuration& c) {
+  return ttl.read({
+      {"memory_minutes",
+       ttl.span_of_time(c.memory_ttl_minutes, "minutes, or 0 for no limit")},
+      {"disk_days",
+       ttl.span_of_time(c.disk_ttl_days, "days, or 0 for no limit")},
+      {"records_days",
+       ttl.span_of_time(c.records_ttl_days, "days, or 0 for no limit")},
+  });
+}
+
+result<void> read_prefetch(const section& prefetch, configuration& c) {
+  return prefetch.read({
+      {"enabled", prefetch.value<bool>(c.prefetch_enabled, "true or false")},
+      {"range", prefetch.value<std::uint32_t>(
+                    c.prefetch_range, "0 to 1024 positions",
+                    [](const std::uint32_t& v) { return v <= 1024; })},
+  });
+}
+
+result<void> read_memory(const section& memory, configuration& c) {
+  std::string policy;
+  return memory.read({
+      {"max_size_mb", memory.megabytes(c.memory_bytes_max)},
+      {"eviction_policy",
+       memory.value<std::string>(
+           policy, "lru", [](const std::string& v) { return v == "lru"; })},
+  });
+}
+
 result<void> read_cache(const section& cache, configuration& c) {
   return cache.read({
       {"memory",
-       cache.nested(
-           "cache.memory",
-           [&](const section& s) {
-             return s.read({{"max_size_mb", s.megabytes(c.memory_bytes_max)}});
-           })},
-      {"disk",
-       cache.nested("cache.disk",
-                    [&](const section& s) -> result<void> {
-                      std::string directory;
-                      BOOST_OUTCOME_TRYV(s.read(
-                          {{"directory",
-                            s.value<std::string>(directory, "a directory")}}));
-                      if (!directory.empty()) c.disk_directory = directory;
-                      return success();
-                    })},
+       cache.nested("cache.memory",
+                    [&](const section& s) { return read_memory(s, c); })},
+      {"disk", cache.nested("cache.disk",
+                            [&](const section& s) { return read_disk(s, c); })},
+      {"ttl", cache.nested("cache.ttl",
+                           [&](const section& s) { return read_ttl(s, c); })},
+      {"restore_recomputed",
+       cache.value<bool>(c.restore_recomputed, "true or false")},
       {"prefetch",
-       cache.nested(
-           "cache.prefetch",
-           [&](const section& s) {
-             return s.read(
-                 {{"enabled",
-                   s.value<bool>(c.prefetch_enabled, "true or false")},
-                  {"range",
-                   s.value<std::uint32_t>(
-                       c.prefetch_range, "0 to 1024 positions",
-                       [](const std::uint32_t& v) { return v <= 1024; })}});
-           })},
+       cache.nested("cache.prefetch",
+                    [&](const section& s) { return read_prefetch(s, c); })},
   });
 }
 

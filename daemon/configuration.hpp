@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/codec/quality.hpp"
 #include "protocol/error.hpp"
 #include "protocol/site.hpp"
 
@@ -18,7 +19,8 @@ namespace lamina {
 struct configured_model {
   std::string name;
   std::filesystem::path directory;
-  std::optional<dtype> compute;  // default: as the checkpoint is stored
+  std::optional<dtype> compute{};  // default: as the checkpoint is stored
+  std::optional<quality> kept{};   // default: the cache's
 };
 
 struct configuration {
@@ -27,9 +29,16 @@ struct configuration {
   std::vector<configured_model> models;   // none: the demo model
 
   std::uint64_t memory_bytes_max = std::uint64_t{1} << 30;
+  std::uint32_t memory_ttl_minutes = 60;           // 0: none
   std::filesystem::path disk_directory = "cache";  // below the state directory
+  std::uint64_t disk_bytes_max = std::uint64_t{10} << 30;  // activations go
+  std::uint32_t disk_ttl_days = 7;                         // 0: none
+  std::uint64_t records_bytes_max = 0;  // tokens and lens go; 0: never
+  std::uint32_t records_ttl_days = 0;
+  quality kept = quality::lossless;
   bool prefetch_enabled = true;
   std::uint32_t prefetch_range = 5;  // positions
+  bool restore_recomputed = true;    // store again what had to be computed
   std::uint64_t kv_bytes_max = std::uint64_t{1} << 30;
   std::uint64_t lens_backlog_bytes_max = std::uint64_t{256} << 20;
   std::uint64_t in_flight_bytes_max = std::uint64_t{256} << 20;

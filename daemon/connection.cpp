@@ -107,9 +107,16 @@ asio::awaitable<result<frame_received>> connection::read_frame() {
   auto control = std::span(body).first(header.value().control_bytes);
   auto message = decode_request(control);
   if (!message) co_return fail(message.error().code, message.error().context);
-  co_return frame_received{
+  auto takes =
+      check_request_payload(message.value().type, header.value().payload_bytes);
+  if (!takes) co_return fail(takes.error().code, takes.error().context);
+  frame_received received{
       header.value().request,
       std::make_shared<const wire::BodyUnion>(std::move(message).value())};
+  if (header.value().payload_bytes > 0)
+    received.payload = std::make_shared<const std::vector<std::byte>>(
+        body.begin() + header.value().control_bytes, body.end());
+  co_return received;
 }
 
 void connection::refuse(const error& e) {

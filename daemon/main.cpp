@@ -85,14 +85,27 @@ result<std::uint64_t> parse_fault(const std::string& text) {
               "--inject-fault '" + text + "': expected model-step=N");
 }
 
+retention_limits retention_of(const configuration& c) {
+  constexpr std::int64_t day_ms = 24 * 3600 * 1000;
+  retention_limits limits;
+  limits.disk_bytes_max = c.disk_bytes_max;
+  limits.values_ttl_ms = c.disk_ttl_days * day_ms;
+  limits.records_bytes_max = c.records_bytes_max;
+  limits.records_ttl_ms = c.records_ttl_days * day_ms;
+  return limits;
+}
+
 system_options options_of(const configuration& c, std::uint64_t fault,
                           std::shared_ptr<store> environment) {
   system_options o;
   o.environment = std::move(environment);
   o.catalog.abandon_after = std::chrono::milliseconds(c.abandon_after_ms);
   o.prefetch = {c.prefetch_enabled, c.prefetch_range};
+  o.restorer.enabled = c.restore_recomputed;
   o.lens_backlog.backlog_bytes_max = c.lens_backlog_bytes_max;
   o.memory_bytes_max = c.memory_bytes_max;
+  o.memory_ttl = std::chrono::minutes(c.memory_ttl_minutes);
+  o.disk.retention = retention_of(c);
   auto cores = std::max(1u, std::thread::hardware_concurrency());
   o.codecs = std::clamp(cores / 4, 1u, 8u);
   o.blas = loaded_blas();
@@ -102,6 +115,7 @@ system_options options_of(const configuration& c, std::uint64_t fault,
     options.engine.kv_budget_bytes = c.kv_bytes_max;
     options.in_flight_bytes_max = c.in_flight_bytes_max;
     options.threads = c.threads;
+    options.kept = m.kept.value_or(c.kept);
     options.fault_after_steps = fault;
     o.models.push_back(std::move(options));
   }

@@ -55,8 +55,10 @@ result<void> check_lengths(const frame_header& header) {
   if (header.payload_bytes > limits::payload_bytes_max)
     return too_large("payload", header.payload_bytes,
                      limits::payload_bytes_max);
-  if (header.kind == frame_kind::request && header.payload_bytes != 0)
-    return malformed("a request with a payload: version 1 has none");
+  if (header.kind == frame_kind::request &&
+      header.payload_bytes > limits::request_payload_bytes_max)
+    return too_large("payload in a request", header.payload_bytes,
+                     limits::request_payload_bytes_max);
   return success();
 }
 
@@ -114,6 +116,9 @@ result<std::vector<std::byte>> try_encode_frame(
   // Checked before the cast to 32 bits can hide a larger size.
   if (payload.size() > limits::payload_bytes_max)
     return too_large("payload", payload.size(), limits::payload_bytes_max);
+  if (kind == frame_kind::request) {
+    BOOST_OUTCOME_TRYV(check_request_payload(body.type, payload.size()));
+  }
   BOOST_OUTCOME_TRY(control, encode_control(body));
   frame_header header;
   header.kind = kind;

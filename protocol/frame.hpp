@@ -8,7 +8,7 @@
 //        7     1  flags          0
 //        8     4  request        id, chosen by the client, never reused
 //       12     4  control_bytes  > 0, a multiple of 8
-//       16     4  payload_bytes  0 in a request
+//       16     4  payload_bytes  in a request 0, but for Search
 //       20     4  crc32c         of bytes 0..19, control and payload
 //       24        control, then payload
 //
@@ -53,9 +53,10 @@ struct frame_header {
 
 /// Reads the first frame_header_bytes of `bytes`. Everything that can be
 /// refused without the body is refused here, before memory is taken for it:
-/// malformed_frame (too short, magic, kind, flags, control length; a request
-/// with payload), unsupported_version, limit_exceeded (limits.hpp). After an
-/// error the stream has lost its frames: answer once, then close.
+/// malformed_frame (too short, magic, kind, flags, control length),
+/// unsupported_version, limit_exceeded (limits.hpp). After an error the stream
+/// has lost its frames: answer once, then close. Whether a request may have a
+/// payload depends on its message: check_request_payload.
 result<frame_header> decode_header(std::span<const std::byte> bytes);
 
 /// Checks `body` (control, then payload) against the header's lengths and
@@ -64,7 +65,8 @@ result<void> check_body(const frame_header& header,
                         std::span<const std::byte> body);
 
 /// A whole frame. The body must not be NONE. limit_exceeded when the control
-/// message or the payload outgrows limits.hpp.
+/// message or the payload outgrows limits.hpp; malformed_frame for a payload in
+/// a request that takes none.
 result<std::vector<std::byte>> try_encode_frame(
     frame_kind kind, std::uint32_t request, const wire::BodyUnion& body,
     std::span<const std::byte> payload = {});

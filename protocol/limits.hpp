@@ -14,6 +14,10 @@ inline constexpr std::uint32_t control_bytes_max = 4u << 20;
 /// bulk activations are cut into frames below this.
 inline constexpr std::uint32_t payload_bytes_max = 16u << 20;
 
+/// Payload of a request: a search's vector of 262,144 float32 values, beyond
+/// the width of any model. Other requests have none.
+inline constexpr std::uint32_t request_payload_bytes_max = 1u << 20;
+
 /// Payload the daemon puts into one frame of a stream, so that clicks pass.
 inline constexpr std::uint32_t stream_payload_bytes = 1u << 20;
 
@@ -50,5 +54,14 @@ inline constexpr std::uint32_t lens_positions_max = 4'096;
 /// Stop strings of one request, and bytes of each.
 inline constexpr std::uint32_t stop_strings_max = 16;
 inline constexpr std::uint32_t stop_bytes_max = 256;
+
+/// Hits of one search, tokens of context on either side of each (and bytes of
+/// that, and of the hit's own text), bytes of the text looked for, and
+/// conversations that it may name.
+inline constexpr std::uint32_t search_top_max = 1'000;
+inline constexpr std::uint32_t search_context_max = 64;
+inline constexpr std::uint32_t search_context_bytes_max = 512;
+inline constexpr std::uint32_t search_text_bytes_max = 4'096;
+inline constexpr std::uint32_t search_conversations_max = 10'000;
 
 }  // namespace lamina::limits

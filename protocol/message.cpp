@@ -76,9 +76,14 @@ std::string describe(wire::Body type) {
 }  // namespace
 
 bool may_send(sender from, wire::Body type) {
-  // The union lists requests first, then responses (lamina.fbs).
-  const bool request = type >= wire::Body::Hello && type <= wire::Body::Cancel;
-  const bool response = type >= wire::Body::Welcome && type <= wire::Body::MAX;
+  // The union lists the first requests, then the first responses, then what
+  // was appended (lamina.fbs).
+  const bool request =
+      (type >= wire::Body::Hello && type <= wire::Body::Cancel) ||
+      type == wire::Body::Search;
+  const bool response =
+      (type >= wire::Body::Welcome && type <= wire::Body::Error) ||
+      type == wire::Body::SearchResult;
   switch (from) {
     case sender::client:
       return request;
@@ -88,6 +93,12 @@ bool may_send(sender from, wire::Body type) {
       return request || response;
   }
   return false;
+}
+
+result<void> check_request_payload(wire::Body type, std::size_t payload_bytes) {
+  if (payload_bytes == 0 || type == wire::Body::Search) return success();
+  return malformed("a " + describe(type) +
+                   " request with a payload: only Search takes one");
 }
 
 std::string_view name_of(wire::Body type) {

@@ -51,6 +51,7 @@ class budget {
   void add(const wire::ActivationSlot* slot);
   void add(const wire::LedgerEntry* entry);
   void add(const wire::Conversation* conversation);
+  void add(const wire::SearchHit* hit);
 
  private:
   std::size_t used_ = 0;
@@ -115,6 +116,31 @@ void budget::add(const wire::Conversation* conversation) {
   add_tables(conversation->ledger());
 }
 
+void budget::add(const wire::SearchHit* hit) {
+  if (!hit) return;
+  add(sizeof(wire::SearchHitT));
+  add(hit->conversation());
+  add(hit->token());
+  add_scalars(hit->before());
+  add_scalars(hit->text());
+  add_scalars(hit->after());
+}
+
+result<void> check_search(const wire::Search& search) {
+  if (search.text() && search.text()->size() > limits::search_text_bytes_max)
+    return fail(error_code::limit_exceeded,
+                "a text to search of " + std::to_string(search.text()->size()) +
+                    " bytes: the limit is " +
+                    std::to_string(limits::search_text_bytes_max));
+  if (!search.conversations()) return success();
+  if (search.conversations()->size() > limits::search_conversations_max)
+    return fail(error_code::limit_exceeded,
+                std::to_string(search.conversations()->size()) +
+                    " conversations named in one search: the limit is " +
+                    std::to_string(limits::search_conversations_max));
+  return success();
+}
+
 result<void> check_stops(const wire::Generate& generate) {
   if (!generate.stop()) return success();
   if (generate.stop()->size() > limits::stop_strings_max)
@@ -150,6 +176,12 @@ result<void> check_unpack_budget(const wire::Message& message) {
   cost.add(message.body_as_Conversation());
   if (const auto* conversations = message.body_as_Conversations())
     cost.add_tables(conversations->conversations());
+  if (const auto* search = message.body_as_Search()) {
+    BOOST_OUTCOME_TRYV(check_search(*search));
+    cost.add_texts(search->conversations());
+  }
+  if (const auto* found = message.body_as_SearchResult())
+    cost.add_tables(found->hits());
   if (cost.exhausted())
     return fail(error_code::limit_exceeded,
                 "a control message that would unpack to more than " +

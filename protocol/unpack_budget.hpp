@@ -13,7 +13,7 @@ namespace lamina {
 
 /// limit_exceeded when unpacking `message`, which must have passed the
 /// verifier, would take more than limits::unpacked_bytes_max, or when a
-/// Generate holds more or longer stop strings than limits.hpp allows.
+/// Generate or a Search holds more or longer strings than limits.hpp allows.
 result<void> check_unpack_budget(const wire::Message& message);
 
 }  // namespace lamina

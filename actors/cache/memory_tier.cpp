@@ -14,6 +14,12 @@ std::uint64_t bytes_of(const memory_tier::entry& e) {
   return bytes;
 }
 
+/// As on disk, so that both give the same answer.
+bool replaces(const stored_value& fresh, const stored_value& kept) {
+  if (fresh.rows != kept.rows) return fresh.rows > kept.rows;
+  return fresh.relative_error <= kept.relative_error;
+}
+
 }  // namespace
 
 memory_tier::entry& memory_tier::touch(const digest& name) {
@@ -24,6 +30,7 @@ memory_tier::entry& memory_tier::touch(const digest& name) {
   } else {
     order_.splice(order_.begin(), order_, it->second.used);
   }
+  it->second.used_at_ms = now_ms_;
   return it->second;
 }
 
@@ -48,7 +55,7 @@ void memory_tier::put_values(const digest& name,
   for (const auto& value : values) {
     rows = std::min(rows, value->rows);
     auto& slot = e.values[value->key];
-    if (!slot || slot->rows <= value->rows) slot = value;
+    if (!slot || replaces(*value, *slot)) slot = value;
   }
   if (e.raw.chunk && !values.empty() && rows >= e.raw.end) {
     raw_bytes_ -= e.raw.chunk->bytes();
@@ -78,24 +85,40 @@ const memory_tier::entry* memory_tier::find(const digest& name) {
   return entries_.count(name) != 0 ? &touch(name) : nullptr;
 }
 
-// Oldest first; what is in flight loses its evictable part only. `keep` is
-// what was just put: evicting it would make the tier useless when one entry
-// exceeds the budget.
+// What is in flight loses its evictable part only. The place of what was
+// dropped, or of the next one when nothing is left of it.
+std::list<digest>::iterator memory_tier::drop(std::list<digest>::iterator it) {
+  auto found = entries_.find(*it);
+  resize(found->second, 0);
+  ++evictions_;
+  if (!found->second.raw.chunk) {
+    entries_.erase(found);
+    return order_.erase(it);
+  }
+  found->second.values.clear();
+  found->second.lens.reset();
+  return it;
+}
+
+// Oldest first. `keep` is what was just put: evicting it would make the tier
+// useless when one entry exceeds the budget.
 void memory_tier::evict(const digest& keep) {
   auto it = order_.end();
   while (bytes_ + raw_bytes_ > bytes_max_ && it != order_.begin()) {
     --it;
-    auto found = entries_.find(*it);
-    if (found->first == keep || found->second.bytes == 0) continue;
-    resize(found->second, 0);
-    ++evictions_;
-    if (found->second.raw.chunk) {
-      found->second.values.clear();
-      found->second.lens.reset();
-    } else {
-      entries_.erase(found);
-      it = order_.erase(it);
-    }
+    if (*it == keep || entries_.find(*it)->second.bytes == 0) continue;
+    it = drop(it);
+  }
+}
+
+void memory_tier::advance(std::int64_t now_ms) {
+  now_ms_ = std::max(now_ms_, now_ms);
+  if (ttl_ms_ == 0) return;
+  for (auto it = order_.end(); it != order_.begin();) {
+    --it;
+    const entry& e = entries_.find(*it)->second;
+    if (now_ms_ - e.used_at_ms < ttl_ms_) return;
+    if (e.bytes != 0) it = drop(it);
   }
 }
 

@@ -1,5 +1,6 @@
 // The memory tier of one shard: rows in flight, stored values and lens blocks
-// by chunk name, within a byte budget, least recently used first out.
+// by chunk name, within a byte budget, least recently used first out; and, with
+// a time to live, those that were not used for so long.
 //
 // Rows in flight are the only exact copy until they are stored, so they count
 // but are not evicted. Pure; owned by one shard actor.
@@ -25,9 +26,16 @@ class memory_tier {
     lens_block_ptr lens;
     std::uint64_t bytes = 0;  // of values and lens, which can be evicted
     std::list<digest>::iterator used;
+    std::int64_t used_at_ms = 0;  // by the tier's own clock
   };
 
-  explicit memory_tier(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
+  /// `ttl_ms` 0: entries go only when there is no room.
+  explicit memory_tier(std::uint64_t bytes_max, std::int64_t ttl_ms = 0)
+      : bytes_max_(bytes_max), ttl_ms_(ttl_ms) {}
+
+  /// Sets the tier's clock (a steady one; going back is ignored) and drops
+  /// what was last used `ttl_ms` ago or earlier. Costs what it drops.
+  void advance(std::int64_t now_ms);
 
   /// Rows of a chunk in flight; more rows replace fewer.
   void put_raw(const digest& name, const ready_rows& rows);
@@ -53,8 +61,11 @@ class memory_tier {
   entry& touch(const digest& name);
   void resize(entry& e, std::uint64_t bytes);
   void evict(const digest& keep);
+  std::list<digest>::iterator drop(std::list<digest>::iterator it);
 
   std::uint64_t bytes_max_;
+  std::int64_t ttl_ms_;
+  std::int64_t now_ms_ = 0;
   std::uint64_t bytes_ = 0;      // evictable
   std::uint64_t raw_bytes_ = 0;  // in flight
   std::uint64_t evictions_ = 0;

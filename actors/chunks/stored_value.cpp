@@ -5,11 +5,12 @@
 namespace lamina {
 
 std::uint32_t layers_per_value(const capture_shape& shape) {
-  const std::size_t block_bytes = chunk_positions * shape.row_bytes();
-  const std::size_t fit =
-      stored_value_raw_bytes_max / std::max<std::size_t>(1, block_bytes);
+  const std::size_t group_bytes =
+      std::size_t{key_interval} * chunk_positions * shape.row_bytes();
+  const std::size_t groups = std::max<std::size_t>(
+      1, stored_value_raw_bytes_max / std::max<std::size_t>(1, group_bytes));
   const std::size_t layers = std::max<std::uint32_t>(1, shape.layers);
-  return static_cast<std::uint32_t>(std::clamp<std::size_t>(fit, 1, layers));
+  return static_cast<std::uint32_t>(std::min(groups * key_interval, layers));
 }
 
 std::vector<value_key> value_keys(const digest& chunk, site s,

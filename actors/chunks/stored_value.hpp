@@ -1,11 +1,14 @@
 // Stored values: the encoded form of activations, the same bytes in memory, on
 // disk and, if asked, on the wire.
 //
-// A block is one chunk x one layer x one site: the unit of encoding. A stored
-// value packs the blocks of consecutive layers of one (chunk, site), as many as
-// keep the raw bytes within `stored_value_raw_bytes_max`, behind an offset
-// table, so that small models do not drown in page rounding and one layer
-// still touches only its own pages. Immutable; shared by pointer.
+// Layers are coded in key groups: `key_interval` consecutive layers, of which
+// the first, the key layer, stands by itself and each other one is predicted
+// from the one below. A stored value packs whole key groups of one (chunk,
+// site), so that no layer ever needs another value: as many as keep the raw
+// bytes within `stored_value_raw_bytes_max`, at least one. Small models get one
+// value per chunk and do not drown in page rounding; large ones get one per key
+// group, so that reading one layer does not read the whole chunk. Immutable;
+// shared by pointer.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +22,8 @@
 
 namespace lamina {
 
-inline constexpr std::size_t stored_value_raw_bytes_max = 256 * 1024;
+inline constexpr std::uint32_t key_interval = 8;
+inline constexpr std::size_t stored_value_raw_bytes_max = 1024 * 1024;
 
 /// What a stored value is of. The first layer is 0 for sites without layers.
 struct value_key {
@@ -37,7 +41,7 @@ struct value_key_hash {
   }
 };
 
-/// Layers that share one stored value; at least 1.
+/// Layers that share one stored value: all, or a multiple of `key_interval`.
 std::uint32_t layers_per_value(const capture_shape& shape);
 
 /// The values that hold the given site: one key for embed and final_norm, one
@@ -48,7 +52,8 @@ std::vector<value_key> value_keys(const digest& chunk, site s,
 struct stored_value {
   value_key key;
   std::uint32_t rows = 0;        // positions held, 1 .. 16
-  std::vector<std::byte> bytes;  // header, offset table, blocks
+  std::vector<std::byte> bytes;  // header, offset table, key groups
+  float relative_error = 0;      // of its worst row; 0: exact
 };
 
 using stored_value_ptr = std::shared_ptr<const stored_value>;

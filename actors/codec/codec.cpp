@@ -4,7 +4,6 @@
 #include <cassert>
 #include <string>
 
-#include "actors/codec/block_codec.hpp"
 #include "actors/codec/value_format.hpp"
 
 namespace lamina {
@@ -22,26 +21,115 @@ std::uint32_t layers_of(const value_key& key, const capture_shape& shape) {
   return std::min(layers_per_value(shape), shape.layers - key.first_layer);
 }
 
-std::uint32_t slot_of_block(const value_key& key, std::uint32_t index,
+std::uint32_t slot_of_layer(const value_key& key, std::uint32_t index,
                             const capture_shape& shape) {
   return slot_of(key.at, key.first_layer + index, shape.layers);
 }
 
+// The mean rows of the slots of a group; none without a book.
+std::vector<std::span<const float>> means_of(
+    const codebook* book, std::span<const std::uint32_t> slots) {
+  std::vector<std::span<const float>> means;
+  if (book != nullptr)
+    for (const std::uint32_t slot : slots)
+      means.push_back(book->mean(slot));
+  return means;
+}
+
+// The slots of a key group of a value.
+std::vector<std::uint32_t> slots_of_group(const stored_header& header,
+                                          std::uint32_t group) {
+  std::vector<std::uint32_t> slots;
+  const std::uint32_t first = group * header.key_interval;
+  for (std::uint32_t i = first;
+       i < std::min(first + header.key_interval, header.layers); ++i)
+    slots.push_back(slot_of_layer(header.key, i, header.shape));
+  return slots;
+}
+
+// The book that a value needs, null if it needs none.
+result<const codebook*> book_for(const stored_header& header,
+                                 const codebook* book) {
+  if (header.book == 0) return nullptr;
+  if (book == nullptr || book->id() != header.book ||
+      book->shape() != header.shape)
+    return fail(error_code::not_found,
+                name_of(header.key) + " needs the code book " +
+                    std::to_string(header.book) + ", which is not here");
+  return book;
+}
+
+// The rows of a key group: its table of streams, then those.
+void append_group(std::span<const std::uint32_t> slots, const raw_chunk& chunk,
+                  std::uint32_t rows, quality kept, const codebook* book,
+                  row_errors& errors, std::vector<std::byte>& out) {
+  const std::size_t begin = out.size();
+  out.resize(begin + (std::size_t{rows} + 1) * sizeof(std::uint32_t));
+  std::vector<const std::byte*> layers(slots.size());
+  const auto means = means_of(book, slots);
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    for (std::size_t i = 0; i < slots.size(); ++i)
+      layers[i] = chunk.row(slots[i], row).data();
+    set_offset(std::span(out).subspan(begin), row, out.size() - begin);
+    append_rows(layers, chunk.shape().width, chunk.shape().element, kept, means,
+                errors, out);
+  }
+  set_offset(std::span(out).subspan(begin), rows, out.size() - begin);
+}
+
+// Decodes what a part holds of one group; its layers count from the value's
+// first.
+result<void> decode_group(const stored_header& header,
+                          std::span<const std::byte> bytes, std::uint32_t group,
+                          const stored_part& part, const codebook* book,
+                          std::span<std::byte> out) {
+  const std::uint32_t first = group * header.key_interval;
+  const std::uint32_t layers =
+      std::min(header.key_interval, header.layers - first);
+  const std::uint32_t begin = std::max(first, part.layer_begin);
+  const std::uint32_t end = std::min(first + layers, part.layer_end);
+  const std::size_t row_bytes = header.shape.row_bytes();
+  const std::uint32_t rows = part.row_end - part.row_begin;
+  BOOST_OUTCOME_TRY(bytes_of_group, group_of(header, bytes, group));
+  std::vector<std::byte*> outputs(end - first);
+  const auto means = means_of(book, slots_of_group(header, group));
+  for (std::uint32_t row = part.row_begin; row < part.row_end; ++row) {
+    for (std::uint32_t layer = begin; layer < end; ++layer)
+      outputs[layer - first] =
+          out.data() + ((layer - part.layer_begin) * std::size_t{rows} +
+                        (row - part.row_begin)) *
+                           row_bytes;
+    BOOST_OUTCOME_TRY(stream, row_of(header, bytes_of_group, row));
+    BOOST_OUTCOME_TRYV(decode_rows_of(stream, layers, header.shape.width,
+                                      header.shape.element, means, outputs));
+  }
+  return success();
+}
+
 // Decodes one value into the slots it covers, and marks them.
 result<void> decode_value_into(raw_chunk& chunk, const stored_value& value,
-                               std::vector<bool>& slots) {
+                               std::vector<bool>& slots,
+                               const codebook* given) {
   BOOST_OUTCOME_TRY(header, check(value.key, value.bytes));
+  BOOST_OUTCOME_TRY(book, book_for(header, given));
   if (header.shape != chunk.shape())
     return fail(error_code::corrupt,
                 name_of(value.key) + " has another model's shape");
-  for (std::uint32_t i = 0; i < header.layers; ++i) {
-    const std::uint32_t slot = slot_of_block(header.key, i, header.shape);
-    // Rows of a slot are contiguous, so a whole block decodes at once.
-    const auto out = std::span(chunk.row(slot, 0).data(),
-                               header.rows * header.shape.row_bytes());
-    BOOST_OUTCOME_TRYV(decode_rows(
-        header, value.bytes, header.key.first_layer + i, 0, header.rows, out));
-    slots[slot] = true;
+  for (std::uint32_t group = 0; group < groups_of(header); ++group) {
+    const auto of_group = slots_of_group(header, group);
+    const auto means = means_of(book, of_group);
+    BOOST_OUTCOME_TRY(bytes, group_of(header, value.bytes, group));
+    std::vector<std::byte*> outputs(of_group.size());
+    for (std::uint32_t row = 0; row < header.rows; ++row) {
+      for (std::size_t i = 0; i < outputs.size(); ++i)
+        outputs[i] = chunk.row(of_group[i], row).data();
+      BOOST_OUTCOME_TRY(stream, row_of(header, bytes, row));
+      BOOST_OUTCOME_TRYV(decode_rows_of(stream, outputs.size(),
+                                        header.shape.width,
+                                        header.shape.element, means, outputs));
+    }
+    for (const std::uint32_t slot : of_group)
+      slots[slot] = true;
   }
   return success();
 }
@@ -49,20 +137,29 @@ result<void> decode_value_into(raw_chunk& chunk, const stored_value& value,
 }  // namespace
 
 stored_value encode(const value_key& key, const raw_chunk& chunk,
-                    std::uint32_t rows, codec_id codec) {
+                    std::uint32_t rows, quality kept, const codebook* book) {
   assert(rows >= 1 && rows <= chunk_positions);
   const capture_shape& shape = chunk.shape();
-  const stored_header header{key, codec, shape, rows, layers_of(key, shape), 0};
+  if (!is_lossy(kept)) book = nullptr;
+  assert(book == nullptr || book->shape() == shape);
+  stored_header header{key, kept, shape, rows, layers_of(key, shape)};
+  header.book = book == nullptr ? 0 : book->id();
+  const std::uint32_t groups = groups_of(header);
   stored_value value{key, rows, begin_value(header)};
   value.bytes.reserve(value.bytes.size() +
-                      header.layers * (1 + rows * shape.row_bytes()));
-  for (std::uint32_t i = 0; i < header.layers; ++i) {
-    set_offset(value.bytes, i, value.bytes.size());
-    append_block(chunk.rows(slot_of_block(key, i, shape))
-                     .first(rows * shape.row_bytes()),
-                 shape.element, codec == codec_id::lossless, value.bytes);
+                      header.layers * rows * shape.row_bytes() / 2);
+  const auto set_group = [&value](std::uint32_t group) {
+    set_offset(std::span(value.bytes).subspan(value_header_bytes), group,
+               value.bytes.size());
+  };
+  for (std::uint32_t group = 0; group < groups; ++group) {
+    set_group(group);
+    append_group(slots_of_group(header, group), chunk, rows, kept, book,
+                 header.errors, value.bytes);
   }
-  set_offset(value.bytes, header.layers, value.bytes.size());
+  set_group(groups);
+  set_errors(value.bytes, header.errors);
+  value.relative_error = header.errors.row;
   seal_value(key, value.bytes);
   value.bytes.shrink_to_fit();  // it may stay in memory for an hour
   return value;
@@ -70,37 +167,58 @@ stored_value encode(const value_key& key, const raw_chunk& chunk,
 
 std::vector<stored_value_ptr> encode_chunk(const digest& chunk_name,
                                            const raw_chunk& chunk,
-                                           std::uint32_t rows, codec_id codec) {
+                                           std::uint32_t rows, quality kept,
+                                           const codebook* book) {
   std::vector<stored_value_ptr> values;
   for (const site s : {site::embed, site::resid_post, site::final_norm})
     for (const value_key& key : value_keys(chunk_name, s, chunk.shape()))
       values.push_back(std::make_shared<const stored_value>(
-          encode(key, chunk, rows, codec)));
+          encode(key, chunk, rows, kept, book)));
   return values;
+}
+
+result<void> decode_part(const stored_header& header,
+                         std::span<const std::byte> bytes,
+                         const stored_part& part, std::span<std::byte> out,
+                         const codebook* given) {
+  const std::uint32_t first = header.key.first_layer;
+  if (part.layer_begin < first || part.layer_begin > part.layer_end ||
+      part.layer_end - first > header.layers)
+    return fail(error_code::out_of_range,
+                name_of(header.key) + " holds " +
+                    std::to_string(header.layers) + " layers, asked for " +
+                    std::to_string(part.layer_begin) + " to " +
+                    std::to_string(part.layer_end));
+  if (part.row_begin > part.row_end || part.row_end > header.rows)
+    return fail(error_code::out_of_range,
+                name_of(header.key) + " holds " + std::to_string(header.rows) +
+                    " rows, asked for " + std::to_string(part.row_begin) +
+                    " to " + std::to_string(part.row_end));
+  const std::size_t rows = part.row_end - part.row_begin;
+  if (out.size() !=
+      (part.layer_end - part.layer_begin) * rows * header.shape.row_bytes())
+    return fail(error_code::invalid_argument,
+                "decode_part: the output has another size than the part");
+  BOOST_OUTCOME_TRY(book, book_for(header, given));
+  stored_part within = part;
+  within.layer_begin -= first;
+  within.layer_end -= first;
+  for (std::uint32_t group = 0; group < groups_of(header); ++group) {
+    const std::uint32_t begin = group * header.key_interval;
+    if (begin >= within.layer_end ||
+        begin + header.key_interval <= within.layer_begin)
+      continue;
+    BOOST_OUTCOME_TRYV(decode_group(header, bytes, group, within, book, out));
+  }
+  return success();
 }
 
 result<void> decode_rows(const stored_header& header,
                          std::span<const std::byte> bytes, std::uint32_t layer,
                          std::uint32_t begin, std::uint32_t end,
-                         std::span<std::byte> out) {
-  const std::uint32_t first = header.key.first_layer;
-  const std::uint32_t wanted = is_per_layer(header.key.at) ? layer : first;
-  if (wanted < first || wanted - first >= header.layers)
-    return fail(
-        error_code::out_of_range,
-        name_of(header.key) + " does not hold layer " + std::to_string(layer));
-  if (begin > end || end > header.rows)
-    return fail(error_code::out_of_range,
-                name_of(header.key) + " holds " + std::to_string(header.rows) +
-                    " rows, asked for " + std::to_string(begin) + " to " +
-                    std::to_string(end));
-  if (out.size() != (end - begin) * header.shape.row_bytes())
-    return fail(error_code::invalid_argument,
-                "decode_rows: the output has another size than the rows");
-  BOOST_OUTCOME_TRY(block, block_of(header, bytes, wanted - first));
-  const std::size_t width = header.shape.width;
-  return decode_block(block, header.shape.element,
-                      {header.rows * width, begin * width, end * width}, out);
+                         std::span<std::byte> out, const codebook* book) {
+  const std::uint32_t at = is_per_layer(header.key.at) ? layer : 0;
+  return decode_part(header, bytes, {at, at + 1, begin, end}, out, book);
 }
 
 namespace {
@@ -113,7 +231,8 @@ struct filled_chunk {
 
 result<filled_chunk> fill(const digest& chunk_name, const capture_shape& shape,
                           position_t first,
-                          std::span<const stored_value_ptr> values) {
+                          std::span<const stored_value_ptr> values,
+                          const codebook* book) {
   filled_chunk filled{std::make_shared<raw_chunk>(shape, first),
                       std::vector<bool>(shape.slots())};
   for (const stored_value_ptr& value : values) {
@@ -122,7 +241,8 @@ result<filled_chunk> fill(const digest& chunk_name, const capture_shape& shape,
       return fail(
           error_code::invalid_argument,
           name_of(value->key) + " is not of chunk " + to_string(chunk_name));
-    BOOST_OUTCOME_TRYV(decode_value_into(*filled.chunk, *value, filled.slots));
+    BOOST_OUTCOME_TRYV(
+        decode_value_into(*filled.chunk, *value, filled.slots, book));
   }
   return filled;
 }
@@ -131,15 +251,17 @@ result<filled_chunk> fill(const digest& chunk_name, const capture_shape& shape,
 
 result<raw_chunk_ptr> decode_slots(const digest& chunk_name,
                                    const capture_shape& shape, position_t first,
-                                   std::span<const stored_value_ptr> values) {
-  BOOST_OUTCOME_TRY(filled, fill(chunk_name, shape, first, values));
+                                   std::span<const stored_value_ptr> values,
+                                   const codebook* book) {
+  BOOST_OUTCOME_TRY(filled, fill(chunk_name, shape, first, values, book));
   return raw_chunk_ptr(std::move(filled.chunk));
 }
 
 result<raw_chunk_ptr> decode_chunk(const digest& chunk_name,
                                    const capture_shape& shape, position_t first,
-                                   std::span<const stored_value_ptr> values) {
-  BOOST_OUTCOME_TRY(filled, fill(chunk_name, shape, first, values));
+                                   std::span<const stored_value_ptr> values,
+                                   const codebook* book) {
+  BOOST_OUTCOME_TRY(filled, fill(chunk_name, shape, first, values, book));
   // All but the last slot, final_norm, which the lens computes for itself.
   for (std::uint32_t slot = 0; slot + 1 < shape.slots(); ++slot)
     if (!filled.slots[slot])

@@ -1,9 +1,9 @@
-// Activation codecs: raw rows to stored values and back. Pure functions; the
-// only place with zstd.
+// Activation codecs: raw rows to stored values and back. Pure functions.
 //
 // Stored value (docs/storage-format.md): a header that repeats its full key,
-// codec, shape, dtype, rows and stored error, an XXH3-64 checksum seeded with
-// the key, an offset table, then one block per layer. Little-endian.
+// quality, shape, dtype, rows and stored errors, an XXH3-64 checksum seeded
+// with the key, an offset table, then a part per key group, and in it a stream
+// per row. Little-endian. docs/codecs.md says why.
 #pragma once
 
 #include <cstdint>
@@ -12,61 +12,81 @@
 
 #include "actors/chunks/raw_chunk.hpp"
 #include "actors/chunks/stored_value.hpp"
+#include "actors/codec/codebook.hpp"
+#include "actors/codec/quality.hpp"
+#include "actors/codec/row_codec.hpp"
 #include "protocol/error.hpp"
 
 namespace lamina {
 
-/// Recorded in every stored value. The lossy qualities get the numbers that
-/// follow.
-enum class codec_id : std::uint8_t {
-  raw = 0,       // the rows as they are: where coding would not shrink them
-  lossless = 1,  // byte planes, zstd
-};
-
-/// Encodes rows 0 .. rows-1 of one value's layers. `key` says which.
+/// Encodes rows 0 .. rows-1 of one value's layers. `key` says which. `book`, if
+/// any, has the chunk's shape; lossy values then name it.
 stored_value encode(const value_key& key, const raw_chunk& chunk,
-                    std::uint32_t rows, codec_id codec);
+                    std::uint32_t rows, quality kept,
+                    const codebook* book = nullptr);
 
 /// All values of a chunk: every site and layer.
 std::vector<stored_value_ptr> encode_chunk(const digest& chunk_name,
                                            const raw_chunk& chunk,
-                                           std::uint32_t rows, codec_id codec);
+                                           std::uint32_t rows, quality kept,
+                                           const codebook* book = nullptr);
 
 /// What a value's header says, after its checks.
 struct stored_header {
   value_key key;
-  codec_id codec = codec_id::raw;
+  quality kept = quality::raw;
   capture_shape shape;
   std::uint32_t rows = 0;
-  std::uint32_t layers = 0;  // blocks in this value
-  float relative_error = 0;  // 0: exact
+  std::uint32_t layers = 0;  // in this value
+  std::uint32_t key_interval = lamina::key_interval;
+  row_errors errors{};     // of the worst row in it; all 0: exact
+  std::uint64_t book = 0;  // id of the code book it needs; 0: none
 };
 
 /// Checks magic, checksum, version, key and bounds: corrupt, with what differs;
-/// unsupported_version for a sound value of a newer format.
+/// unsupported_version for a sound value of another version.
 result<stored_header> check(const value_key& key,
                             std::span<const std::byte> bytes);
 
-/// Decodes one layer's rows begin .. end-1 into `out`, (end-begin) rows of the
-/// shape's dtype. `layer` counts only for sites that are per layer.
-/// out_of_range when the value does not hold them. The value must have passed
-/// `check`; still bounds-checked: any bytes give rows or `corrupt`.
+/// Layers and rows of a value, each begin .. end-1. Layers count as in the
+/// model, and only for sites that are per layer: others have layer 0.
+struct stored_part {
+  std::uint32_t layer_begin = 0;
+  std::uint32_t layer_end = 0;
+  std::uint32_t row_begin = 0;
+  std::uint32_t row_end = 0;
+};
+
+/// Decodes a part into `out`: [layer][row][width] of the shape's dtype. Costs
+/// as much as decoding the layers from the key layer on, of these rows only.
+/// out_of_range when the value does not hold the part, not_found when `book` is
+/// not the one that it names. The value must have passed `check`; still
+/// bounds-checked: any bytes give rows or `corrupt`.
+result<void> decode_part(const stored_header& header,
+                         std::span<const std::byte> bytes,
+                         const stored_part& part, std::span<std::byte> out,
+                         const codebook* book = nullptr);
+
+/// decode_part of one layer, which is ignored for sites that have none.
 result<void> decode_rows(const stored_header& header,
                          std::span<const std::byte> bytes, std::uint32_t layer,
                          std::uint32_t begin, std::uint32_t end,
-                         std::span<std::byte> out);
+                         std::span<std::byte> out,
+                         const codebook* book = nullptr);
 
 /// Rebuilds the slots of a raw chunk that these values hold; the others are
 /// zero. For readers that asked for some layers only.
 result<raw_chunk_ptr> decode_slots(const digest& chunk_name,
                                    const capture_shape& shape, position_t first,
-                                   std::span<const stored_value_ptr> values);
+                                   std::span<const stored_value_ptr> values,
+                                   const codebook* book = nullptr);
 
 /// Rebuilds a raw chunk from its values, for the lens. Null values are passed
 /// over; not_found when a layer or the embedding is then missing (final_norm
 /// may be: its rows, and rows beyond a value's, are zero).
 result<raw_chunk_ptr> decode_chunk(const digest& chunk_name,
                                    const capture_shape& shape, position_t first,
-                                   std::span<const stored_value_ptr> values);
+                                   std::span<const stored_value_ptr> values,
+                                   const codebook* book = nullptr);
 
 }  // namespace lamina

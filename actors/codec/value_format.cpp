@@ -18,18 +18,34 @@ error corrupt(std::string what) {
   return {error_code::corrupt, "stored value: " + std::move(what)};
 }
 
-std::uint32_t offset_at(std::span<const std::byte> value, std::uint32_t index) {
+std::uint32_t offset_at(std::span<const std::byte> table, std::uint32_t index) {
   std::uint32_t offset;
-  std::memcpy(&offset,
-              value.data() + value_header_bytes + index * sizeof offset,
-              sizeof offset);
+  std::memcpy(&offset, table.data() + index * sizeof offset, sizeof offset);
   return offset;
 }
 
-bool known(codec_id codec) {
-  return codec == codec_id::raw || codec == codec_id::lossless;
+// Part `index` of `whole`, whose parts follow a table of count + 1 offsets that
+// begins at `table_at`.
+result<std::span<const std::byte>> part_of(std::span<const std::byte> whole,
+                                           std::size_t table_at,
+                                           std::uint32_t count,
+                                           std::uint32_t index,
+                                           const char* name) {
+  const std::size_t parts_at =
+      table_at + (std::size_t{count} + 1) * sizeof(std::uint32_t);
+  if (whole.size() < parts_at)
+    return corrupt(std::string(name) + ": shorter than the offset table");
+  const auto table = whole.subspan(table_at);
+  const std::uint32_t begin = offset_at(table, index);
+  const std::uint32_t end = offset_at(table, index + 1);
+  if (begin < parts_at || begin > end || end > whole.size())
+    return corrupt(std::string(name) + " lies outside");
+  return whole.subspan(begin, end - begin);
 }
 
+bool known(quality q) {
+  return to_string(q) != "unknown";
+}
 bool known(dtype element) {
   return to_string(element) != "unknown";
 }
@@ -48,7 +64,7 @@ parsed parse(std::span<const std::byte> bytes) {
   parsed p;
   stored_header& h = p.header;
   in.get_bytes(6);
-  h.codec = static_cast<codec_id>(in.get<std::uint8_t>());
+  h.kept = static_cast<quality>(in.get<std::uint8_t>());
   h.shape.element = static_cast<dtype>(in.get<std::uint8_t>());
   in.get_bytes(8);
   const auto name = in.get_bytes(h.key.chunk.bytes.size());
@@ -57,18 +73,26 @@ parsed parse(std::span<const std::byte> bytes) {
   h.rows = in.get<std::uint8_t>();
   h.key.first_layer = in.get<std::uint16_t>();
   h.layers = in.get<std::uint16_t>();
-  p.reserved = in.get<std::uint16_t>();
+  h.key_interval = in.get<std::uint8_t>();
+  p.reserved = in.get<std::uint8_t>();
   h.shape.layers = in.get<std::uint32_t>();
   h.shape.width = in.get<std::uint32_t>();
-  h.relative_error = in.get<float>();
+  h.errors.row = in.get<float>();
+  h.errors.ordinary = in.get<float>();
+  h.errors.largest = in.get<float>();
   p.reserved |= in.get<std::uint32_t>();
+  h.book = in.get<std::uint64_t>();
   return p;
+}
+
+bool possible(float error) {
+  return std::isfinite(error) && error >= 0;
 }
 
 // What makes no sense in a header whose checksum holds; null when all does.
 const char* nonsense_in(const parsed& p) {
   const stored_header& h = p.header;
-  if (!known(h.codec)) return "unknown codec";
+  if (!known(h.kept)) return "unknown quality";
   if (!known(h.shape.element)) return "unknown dtype";
   if (!known(h.key.at)) return "unknown site";
   if (h.rows < 1 || h.rows > chunk_positions) return "impossible row count";
@@ -79,31 +103,38 @@ const char* nonsense_in(const parsed& p) {
     return "impossible layers";
   if (h.shape.width < 1 || h.shape.width > value_width_max)
     return "impossible width";
-  if (!std::isfinite(h.relative_error) || h.relative_error < 0)
-    return "impossible relative error";
+  if (h.key_interval < 1 || h.key_interval > value_key_interval_max ||
+      h.key.first_layer % h.key_interval != 0)
+    return "impossible key interval";
+  if (!possible(h.errors.row) || !possible(h.errors.ordinary) ||
+      !possible(h.errors.largest))
+    return "impossible error";
+  if (h.book != 0 && !is_lossy(h.kept)) return "exact, but with a code book";
   return p.reserved != 0 ? "reserved bytes are not zero" : nullptr;
 }
 
 const char* nonsense_in_offsets(const stored_header& h,
                                 std::span<const std::byte> bytes) {
-  const std::size_t begin = blocks_begin(h.layers);
+  const std::uint32_t groups = groups_of(h);
+  const std::size_t begin = groups_begin(groups);
   if (bytes.size() < begin) return "shorter than its offset table";
-  if (offset_at(bytes, 0) != begin) return "first block is misplaced";
-  for (std::uint32_t i = 0; i < h.layers; ++i)
-    if (offset_at(bytes, i) > offset_at(bytes, i + 1))
+  const auto table = bytes.subspan(value_header_bytes);
+  if (offset_at(table, 0) != begin) return "first key group is misplaced";
+  for (std::uint32_t i = 0; i < groups; ++i)
+    if (offset_at(table, i) > offset_at(table, i + 1))
       return "offsets go backwards";
-  return offset_at(bytes, h.layers) != bytes.size()
-             ? "last block does not end with the value"
+  return offset_at(table, groups) != bytes.size()
+             ? "last key group does not end with the value"
              : nullptr;
 }
 
 }  // namespace
 
 std::vector<std::byte> begin_value(const stored_header& h) {
-  byte_writer out(blocks_begin(h.layers));
+  byte_writer out(groups_begin(groups_of(h)));
   out.put(magic)
       .put(value_format_version)
-      .put(static_cast<std::uint8_t>(h.codec))
+      .put(static_cast<std::uint8_t>(h.kept))
       .put(static_cast<std::uint8_t>(h.shape.element))
       .put(std::uint64_t{0})
       .put_bytes(std::as_bytes(std::span(h.key.chunk.bytes)))
@@ -111,21 +142,27 @@ std::vector<std::byte> begin_value(const stored_header& h) {
       .put(static_cast<std::uint8_t>(h.rows))
       .put(h.key.first_layer)
       .put(static_cast<std::uint16_t>(h.layers))
-      .put(std::uint16_t{0})
+      .put(static_cast<std::uint8_t>(h.key_interval))
+      .put(std::uint8_t{0})
       .put(h.shape.layers)
-      .put(h.shape.width)
-      .put(h.relative_error)
-      .put(std::uint32_t{0});
+      .put(h.shape.width);
   auto bytes = out.finish();
-  bytes.resize(blocks_begin(h.layers));
+  bytes.resize(groups_begin(groups_of(h)));
+  constexpr std::size_t book_at = 64;
+  std::memcpy(bytes.data() + book_at, &h.book, sizeof h.book);
   return bytes;
 }
 
-void set_offset(std::span<std::byte> value, std::uint32_t index,
+void set_errors(std::span<std::byte> value, const row_errors& errors) {
+  constexpr std::size_t errors_at = 48;
+  const float fields[] = {errors.row, errors.ordinary, errors.largest};
+  std::memcpy(value.data() + errors_at, fields, sizeof fields);
+}
+
+void set_offset(std::span<std::byte> table, std::uint32_t index,
                 std::size_t offset) {
   const auto number = static_cast<std::uint32_t>(offset);
-  std::memcpy(value.data() + value_header_bytes + index * sizeof number,
-              &number, sizeof number);
+  std::memcpy(table.data() + index * sizeof number, &number, sizeof number);
 }
 
 std::uint64_t value_checksum(const value_key& key,
@@ -147,16 +184,17 @@ void seal_value(const value_key& key, std::span<std::byte> value) {
   std::memcpy(value.data() + checksum_at, &sum, sizeof sum);
 }
 
-result<std::span<const std::byte>> block_of(const stored_header& header,
+result<std::span<const std::byte>> group_of(const stored_header& header,
                                             std::span<const std::byte> value,
                                             std::uint32_t index) {
-  if (value.size() < blocks_begin(header.layers))
-    return corrupt("shorter than its offset table");
-  const std::uint32_t begin = offset_at(value, index);
-  const std::uint32_t end = offset_at(value, index + 1);
-  if (begin < blocks_begin(header.layers) || begin > end || end > value.size())
-    return corrupt("a block lies outside the value");
-  return value.subspan(begin, end - begin);
+  return part_of(value, value_header_bytes, groups_of(header), index,
+                 "a key group");
+}
+
+result<std::span<const std::byte>> row_of(const stored_header& header,
+                                          std::span<const std::byte> group,
+                                          std::uint32_t row) {
+  return part_of(group, 0, header.rows, row, "a row");
 }
 
 result<stored_header> check(const value_key& key,
@@ -184,6 +222,12 @@ result<stored_header> check(const value_key& key,
                      " is newer than this build's " +
                      std::to_string(value_format_version)};
   if (version == 0) return corrupt("format version 0");
+  if (version < value_format_version)
+    return error{error_code::unsupported_version,
+                 "stored value: format version " + std::to_string(version) +
+                     " is older than this build's " +
+                     std::to_string(value_format_version) +
+                     ", which cannot read it"};
   const parsed p = parse(bytes);
   if (p.header.key != key) return corrupt("its header names another key");
   if (const char* what = nonsense_in(p)) return corrupt(what);

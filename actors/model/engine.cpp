@@ -3,7 +3,9 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <new>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 #include "actors/lens/lens.hpp"
@@ -16,6 +18,14 @@ namespace lamina {
 namespace {
 
 using sequences = std::vector<std::unique_ptr<sequence>>;
+
+// torch reports it as an error like any other.
+bool is_out_of_memory(const std::exception& e) {
+  if (dynamic_cast<const std::bad_alloc*>(&e) != nullptr) return true;
+  const std::string_view what = e.what();
+  return what.find("not enough memory") != what.npos ||
+         what.find("can't allocate memory") != what.npos;
+}
 
 // One row of a step whose logits are wanted: for the next token, for the lens
 // of all layers, or both.
@@ -57,8 +67,11 @@ class engine_impl final : public engine {
   sequence* find(sequence_id id);
   result<void> check(const sequence_request& request) const;
   kv_cache reusable_cache(const sequence_request& request);
+  bool forward();
   void make_plan();
-  void run_plan();
+  void count_prefilled();
+  void make_room(const char* what);
+  void run_heads();
   std::vector<head_job> head_jobs() const;
   std::uint32_t logit_rows(const head_job& job) const;
   void run_head(std::span<const head_job> jobs);
@@ -140,9 +153,51 @@ bool engine_impl::idle() const {
 std::vector<sequence_progress> engine_impl::step() {
   if (idle()) return {};
   ++stats_.steps;
-  make_plan();
-  if (!plan_.tokens.empty()) run_plan();
+  while (!forward())
+    continue;
+  if (!plan_.tokens.empty()) run_heads();
   return report();
+}
+
+// Plans the step and runs the layers; false when memory ran out and room was
+// made for another try. What it needs grows with the sequences, so this is
+// where it runs out.
+bool engine_impl::forward() {
+  try {
+    make_plan();
+    if (plan_.tokens.empty()) return true;
+    writer_.prepare(plan_, model_->shape());
+    layers_.forward(plan_.tokens, plan_.spans, memory_, writer_);
+  } catch (const std::exception& e) {
+    if (!is_out_of_memory(e)) throw;
+    plan_.undo();
+    make_room(e.what());
+    return false;
+  }
+  count_prefilled();
+  for (sequence* s : plan_.owners)
+    s->settle();
+  return true;
+}
+
+void engine_impl::make_room(const char* what) {
+  if (idle_.count() != 0) return idle_.clear();
+  const auto newest =
+      std::find_if(running_.rbegin(), running_.rend(),
+                   [](const auto& s) { return !s->finished(); });
+  if (newest == running_.rend()) throw std::bad_alloc();
+  (*newest)->fail({error_code::out_of_memory,
+                   std::string("no memory for the next step: ") + what});
+}
+
+void engine_impl::count_prefilled() {
+  for (std::size_t i = 0; i < plan_.spans.size(); ++i) {
+    const step_span& span = plan_.spans[i];
+    const std::uint32_t prompt = plan_.owners[i]->prompt_length();
+    stats_.tokens_prefilled +=
+        std::min(span.first + span.count, std::max(prompt, span.first)) -
+        span.first;
+  }
 }
 
 // Every decoding sequence gets its token; prefills share what the step allows,
@@ -157,18 +212,11 @@ void engine_impl::make_plan() {
     const std::size_t count = wanted == 1 ? 1 : std::min(wanted, prefill_left);
     if (count == 0) continue;
     if (wanted > 1) prefill_left -= count;
-    const std::uint32_t before = s->forwarded();
     plan_.add(*s, count);
-    stats_.tokens_prefilled +=
-        std::min(s->forwarded(), std::max(s->prompt_length(), before)) - before;
   }
 }
 
-void engine_impl::run_plan() {
-  writer_.prepare(plan_, model_->shape());
-  layers_.forward(plan_.tokens, plan_.spans, memory_, writer_);
-  for (sequence* s : plan_.owners)
-    s->settle();
+void engine_impl::run_heads() {
   const auto jobs = head_jobs();
   // Slices bound the memory of logits; decoding fits into one.
   const std::size_t rows_max =

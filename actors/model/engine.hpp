@@ -3,8 +3,10 @@
 // activations straight from the forward pass and samples the next tokens.
 //
 // Plain C++: no actor, no thread of its own. Owned by one model actor and used
-// from its thread only; the weights it reads are shared. `step` may throw what
-// torch throws; the engine must then be destroyed.
+// from its thread only; the weights it reads are shared. When memory runs out
+// in a step, the idle caches go, then the newest sequence fails, and the others
+// take the step again. Anything else that torch throws leaves `step` as it is;
+// the engine must then be destroyed.
 #pragma once
 
 #include <cstdint>
@@ -59,6 +61,8 @@ struct sequence_progress {
   std::uint32_t prompt_done = 0;    // prompt positions forwarded so far
   std::uint32_t prompt_reused = 0;  // positions taken from the KV cache
   std::optional<finish_reason> finished;
+  /// The sequence is over for this reason instead; nothing follows.
+  std::optional<error> failed;
   /// When a stop string begins inside the last token, which then is among
   /// `tokens` or was: how many of its bytes are text.
   std::optional<std::uint32_t> last_token_text_bytes;

@@ -46,6 +46,11 @@ void kv_store::put(std::uint64_t conversation, std::vector<token_id> tokens,
   }
 }
 
+void kv_store::clear() {
+  idle_.clear();
+  bytes_ = 0;
+}
+
 void kv_store::forget(std::uint64_t conversation) {
   const auto found = find(conversation);
   if (found == idle_.end()) return;

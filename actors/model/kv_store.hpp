@@ -31,6 +31,7 @@ class kv_store {
            kv_cache cache);
 
   void forget(std::uint64_t conversation);
+  void clear();
 
   std::size_t count() const { return idle_.size(); }
   std::size_t bytes() const { return bytes_; }

@@ -35,6 +35,10 @@ void sequence::cancel() {
   if (!ending_) ending_ = finish_reason::cancelled;
 }
 
+void sequence::fail(error why) {
+  failure_ = std::move(why);
+}
+
 void sequence::stop_capture() {
   capture_.reset();
   lens_.reset();
@@ -43,6 +47,7 @@ void sequence::stop_capture() {
 // A cancelled prefill stops where it is; a cancelled answer still forwards
 // its last token, so that all of it can be looked at.
 bool sequence::finished() const {
+  if (failure_) return true;
   if (!ending_) return false;
   return pending().empty() ||
          (*ending_ == finish_reason::cancelled && pending().size() > 1);
@@ -111,7 +116,8 @@ sequence_progress sequence::progress() {
       p.lens.push_back(std::move(records));
   // Known as soon as the last token is announced, one step before its rows.
   if (ending_) p.last_token_text_bytes = last_token_text_bytes_;
-  if (finished()) p.finished = ending_;
+  p.failed = failure_;
+  if (finished() && !failure_) p.finished = ending_;
   return p;
 }
 

@@ -28,7 +28,7 @@ class sequence {
 
   sequence_id id() const { return id_; }
   std::uint64_t conversation() const { return conversation_; }
-  bool keeps_cache() const { return keep_cache_; }
+  bool keeps_cache() const { return keep_cache_ && !failure_; }
   kv_cache& cache() { return cache_; }
   const kv_cache& cache() const { return cache_; }
 
@@ -40,9 +40,11 @@ class sequence {
   std::span<const token_id> tokens() const { return tokens_; }
   std::uint32_t prompt_length() const { return prompt_length_; }
 
-  bool paused() const { return paused_ && !ending_; }
+  bool paused() const { return paused_ && !ending_ && !failure_; }
   void pause(bool paused) { paused_ = paused; }
   void cancel();
+  /// Over at once: `progress` says why, and the cache is not kept.
+  void fail(error why);
   void stop_capture();
 
   /// Nothing is left to forward; `progress` will say that it finished.
@@ -87,6 +89,7 @@ class sequence {
   std::optional<eager_lens> lens_;
   bool paused_ = false;
   std::optional<finish_reason> ending_;
+  std::optional<error> failure_;
   std::optional<std::uint32_t> last_token_text_bytes_;
 };
 

@@ -19,6 +19,12 @@ void step_plan::add(sequence& s, std::size_t count) {
   s.cache().extend(static_cast<std::uint32_t>(count));
 }
 
+void step_plan::undo() {
+  for (std::size_t i = 0; i < spans.size(); ++i)
+    owners[i]->cache().truncate(spans[i].first);
+  clear();
+}
+
 void chunk_writer::prepare(const step_plan& plan, capture_shape shape) {
   shape_ = shape;
   places_.clear();

@@ -24,6 +24,9 @@ struct step_plan {
   /// The next `count` pending tokens of a sequence, which its cache counts
   /// from now on.
   void add(sequence& s, std::size_t count);
+
+  /// As if nothing had been planned: the caches forget what they counted.
+  void undo();
 };
 
 /// Writes each activation of a step into the chunks of those who want it.

@@ -15,10 +15,4 @@ namespace lamina {
 result<void> apply(write_transaction& txn, const write_op& op,
                    commit_report& report);
 
-/// Turns that were running when the store was last closed become interrupted.
-result<void> interrupt_running_turns(write_transaction& txn);
-
-/// Removes one value, by its key in the database.
-result<void> remove_value(write_transaction& txn, byte_view key);
-
 }  // namespace lamina

@@ -1,39 +1,23 @@
 #include "actors/store/environment.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <thread>
 
-#include "actors/store/keys.hpp"
-#include "actors/store/transaction.hpp"
+#include "actors/store/format.hpp"
+#include "actors/store/inspection.hpp"
+#include "actors/store/mapped.hpp"
+#include "actors/store/page_check.hpp"
 
 namespace lamina {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Another process's writer cannot be there, so what is left to fail is ours.
 constexpr mdb_mode_t file_mode = 0600;
-
-error system_error(int code, const std::string& doing) {
-  return {code == ENOSPC || code == EDQUOT ? error_code::disk_full
-                                           : error_code::io_error,
-          "cannot " + doing + ": " + std::strerror(code)};
-}
-
-// "4711", or empty when the holder has not written it yet.
-std::string read_pid(int descriptor) {
-  char text[32] = {};
-  const ssize_t n = ::pread(descriptor, text, sizeof text - 1, 0);
-  std::string pid(text, n > 0 ? static_cast<std::size_t>(n) : 0);
-  while (!pid.empty() && pid.back() == '\n')
-    pid.pop_back();
-  return pid;
-}
 
 result<void> make_directory(const fs::path& directory) {
   std::error_code failed;
@@ -46,50 +30,58 @@ result<void> make_directory(const fs::path& directory) {
   return success();
 }
 
-result<void> open_databases(environment& e) {
-  MDB_txn* txn = nullptr;
-  if (const int rc = mdb_txn_begin(e.env.get(), nullptr, 0, &txn))
-    return lmdb_error(rc, "begin the first transaction");
-  const std::pair<const char*, MDB_dbi*> wanted[] = {
-      {"format", &e.in.format},
-      {"conversations", &e.in.conversations},
-      {"chunks", &e.in.chunks},
-      {"values", &e.in.values},
-      {"lens", &e.in.lens},
-      {"references", &e.in.references},
-      {"tombstones", &e.in.tombstones},
-  };
-  for (const auto& [name, handle] : wanted)
-    if (const int rc = mdb_dbi_open(txn, name, MDB_CREATE, handle)) {
-      mdb_txn_abort(txn);
-      return lmdb_error(rc, "open the database \"" + std::string(name) + '"');
-    }
-  if (const int rc = mdb_txn_commit(txn))
-    return lmdb_error(rc, "commit the first transaction");
+// The marker must be there after a power cut, or an unclean exit would pass
+// for a clean one: so its directory is synced too.
+result<void> leave_marker(const environment& e) {
+  const int marker =
+      ::open(e.marker().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (marker < 0) return system_error(errno, "create " + e.marker().string());
+  ::close(marker);
+  const int directory =
+      ::open(e.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return system_error(errno, "open " + e.directory.string());
+  const int failed = ::fsync(directory) != 0 ? errno : 0;
+  ::close(directory);
+  if (failed != 0) return system_error(failed, "sync " + e.directory.string());
   return success();
 }
 
-result<void> check_version(environment& e) {
-  BOOST_OUTCOME_TRY(txn, write_transaction::begin(e));
-  const auto key = key_of("version");
-  BOOST_OUTCOME_TRY(found, txn.get(e.in.format, key));
-  std::uint32_t version = store_format_version;
-  if (!found) {
-    BOOST_OUTCOME_TRYV(
-        txn.put(e.in.format, key, std::as_bytes(std::span(&version, 1))));
-    return txn.commit();
+result<void> open_map(environment& e) {
+  const store_options& options = e.options;
+  MDB_env* env = nullptr;
+  if (const int rc = mdb_env_create(&env))
+    return lmdb_error(rc, "create an environment");
+  e.env.reset(env);
+  mdb_env_set_userctx(env, &e);
+  mdb_env_set_maxdbs(env, 16);
+  mdb_env_set_maxreaders(env, options.readers_max);
+  if (const int rc = mdb_env_set_mapsize(env, options.map_bytes))
+    return lmdb_error(rc, "reserve the map");
+  // Read-ahead stays on: without it cold reads took ten times longer.
+  const unsigned flags = MDB_NOTLS | (options.sync ? 0u : MDB_NOSYNC);
+  if (const int rc = mdb_env_open(env, e.directory.c_str(), flags, file_mode)) {
+    e.env.reset();
+    return lmdb_error(rc, "open " + e.directory.string());
   }
-  if (found->size() != sizeof version)
-    return fail(error_code::corrupt, e.directory.string() +
-                                         ": the format version's record has "
-                                         "the wrong length");
-  std::memcpy(&version, found->data(), sizeof version);
-  if (version > store_format_version)
-    return fail(error_code::unsupported_version,
-                e.directory.string() + " has format version " +
-                    std::to_string(version) + "; this build reads up to " +
-                    std::to_string(store_format_version));
+  int dead_readers = 0;
+  mdb_reader_check(env, &dead_readers);
   return success();
+}
+
+// After an unclean exit the pages are walked before LMDB follows them.
+result<void> inspect_and_open(environment& e) {
+  e.opened.unclean = fs::exists(e.marker());
+  if (e.opened.unclean || is_shorter_than_it_says(e.file())) {
+    BOOST_OUTCOME_TRY(damage, inspect_in_child(e.file()));
+    if (!damage.empty()) {
+      BOOST_OUTCOME_TRYV(set_aside(e, damage));
+    }
+  }
+  const auto opened = open_map(e);
+  if (opened.has_value() || opened.error().code != error_code::corrupt)
+    return opened;
+  BOOST_OUTCOME_TRYV(set_aside(e, opened.error().context));
+  return open_map(e);
 }
 
 }  // namespace
@@ -100,6 +92,7 @@ error lmdb_error(int code, std::string_view operation) {
     case MDB_MAP_FULL:
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:  // beyond the limit that this process has for a file
       meaning = error_code::disk_full;
       break;
     case ENOMEM:
@@ -121,55 +114,86 @@ error lmdb_error(int code, std::string_view operation) {
                        mdb_strerror(code)};
 }
 
-result<directory_lock> directory_lock::take(const fs::path& directory) {
-  const fs::path path = directory / "lock";
-  const int descriptor =
-      ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor < 0) return system_error(errno, "open " + path.string());
-  directory_lock lock(descriptor);
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK)
-      return system_error(errno, "lock " + path.string());
-    return fail(
-        error_code::unavailable,
-        directory.string() + " is in use by process " + read_pid(descriptor));
-  }
-  const std::string pid = std::to_string(::getpid()) + '\n';
-  if (::ftruncate(descriptor, 0) != 0 ||
-      ::pwrite(descriptor, pid.data(), pid.size(), 0) !=
-          static_cast<ssize_t>(pid.size()))
-    return system_error(errno, "write " + path.string());
-  return lock;
+environment::~environment() {
+  const bool opened_before = env != nullptr;
+  env.reset();
+  // What could not be read must be looked at before it is opened again.
+  std::error_code ignored;
+  if (opened_before && !unreadable) fs::remove(marker(), ignored);
 }
 
-directory_lock::~directory_lock() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+reader_slot* environment::take_slot() {
+  for (reader_slot& slot : slots) {
+    bool free = false;
+    if (slot.taken.compare_exchange_strong(free, true)) return &slot;
+  }
+  return nullptr;
+}
+
+std::chrono::nanoseconds environment::oldest_snapshot() const {
+  std::int64_t oldest = 0;
+  for (const reader_slot& slot : slots) {
+    const std::int64_t since = slot.since_ns;
+    if (since != 0 && (oldest == 0 || since < oldest)) oldest = since;
+  }
+  if (oldest == 0) return {};
+  return std::chrono::steady_clock::now().time_since_epoch() -
+         std::chrono::nanoseconds(oldest);
+}
+
+error bus_error(MDB_txn* txn) {
+  auto& e = *static_cast<environment*>(mdb_env_get_userctx(mdb_txn_env(txn)));
+  e.unreadable = true;
+  return unreadable_error(e);
+}
+
+error unreadable_error(const environment& env) {
+  return {error_code::unavailable,
+          "store: a page of " + env.file().string() +
+              " could not be read (SIGBUS): the file was cut short or the "
+              "disk fails; it is left alone until the store is opened again"};
+}
+
+// ---- use and reopening -----------------------------------------------------
+
+result<environment_use> environment_use::begin(environment& env) {
+  if (env.unreadable) return unreadable_error(env);
+  env.uses += 1;
+  environment_use use(env);
+  if (env.now != environment::state::open)
+    return fail(error_code::unavailable,
+                "store: " + env.file().string() + " is being opened again");
+  return use;
+}
+
+result<void> reopen(environment& e) {
+  e.now = environment::state::closing;
+  // Calls are short, and none begins any more.
+  while (e.uses != 0)
+    std::this_thread::yield();
+  for (reader_slot& slot : e.slots)
+    if (MDB_txn* const txn = std::exchange(slot.txn, nullptr))
+      mdb_txn_abort(txn);
+  e.env.reset();
+  e.now = environment::state::closed;
+  BOOST_OUTCOME_TRYV(open_map(e));
+  BOOST_OUTCOME_TRYV(open_databases(e));
+  e.now = environment::state::open;
+  return success();
 }
 
 result<std::shared_ptr<environment>> open_environment(
     const store_options& options) {
+  install_bus_error_handler();
   BOOST_OUTCOME_TRYV(make_directory(options.directory));
   BOOST_OUTCOME_TRY(lock, directory_lock::take(options.directory));
   auto e = std::make_shared<environment>(std::move(lock));
   e->directory = options.directory;
-
-  MDB_env* env = nullptr;
-  if (const int rc = mdb_env_create(&env))
-    return lmdb_error(rc, "create an environment");
-  e->env.reset(env);
-  mdb_env_set_maxdbs(env, 16);
-  mdb_env_set_maxreaders(env, options.readers_max);
-  if (const int rc = mdb_env_set_mapsize(env, options.map_bytes))
-    return lmdb_error(rc, "reserve the map");
-  // Read-ahead stays on: without it cold reads took ten times longer.
-  const unsigned flags = MDB_NOTLS | (options.sync ? 0u : MDB_NOSYNC);
-  if (const int rc =
-          mdb_env_open(env, options.directory.c_str(), flags, file_mode))
-    return lmdb_error(rc, "open " + options.directory.string());
-  int dead_readers = 0;
-  mdb_reader_check(env, &dead_readers);
-  BOOST_OUTCOME_TRYV(open_databases(*e));
-  BOOST_OUTCOME_TRYV(check_version(*e));
+  e->options = options;
+  e->slots = std::vector<reader_slot>(options.readers_max);
+  BOOST_OUTCOME_TRYV(inspect_and_open(*e));
+  BOOST_OUTCOME_TRYV(leave_marker(*e));
+  BOOST_OUTCOME_TRYV(prepare_format(*e));
   return e;
 }
 

@@ -52,6 +52,64 @@ inline database_key<19> key_of(const value_key& value) {
   return key;
 }
 
+/// Which chunk of which conversation refers to a name.
+struct referrer {
+  conversation_id conversation = 0;
+  std::uint32_t index = 0;
+
+  friend auto operator<=>(const referrer&, const referrer&) = default;
+};
+
+inline database_key<28> key_of(const digest& name, const referrer& r) {
+  database_key<28> key;
+  std::memcpy(key.data(), name.bytes.data(), 16);
+  put_big_endian(key, 16, r.conversation);
+  put_big_endian(key, 24, r.index);
+  return key;
+}
+
+/// When a conversation was last used, for the order of eviction; times before
+/// 1970 count as 1970.
+struct access_entry {
+  std::int64_t at_unix_ms = 0;
+  conversation_id id = 0;
+
+  friend auto operator<=>(const access_entry&, const access_entry&) = default;
+};
+
+inline database_key<16> key_of(const access_entry& a) {
+  database_key<16> key;
+  put_big_endian(
+      key, 0,
+      static_cast<std::uint64_t>(std::max<std::int64_t>(a.at_unix_ms, 0)));
+  put_big_endian(key, 8, a.id);
+  return key;
+}
+
+/// The number at `at`, of a key that is long enough.
+template <class Number>
+Number big_endian_at(std::span<const std::byte> key, std::size_t at) {
+  Number number = 0;
+  for (std::size_t i = 0; i < sizeof number; ++i)
+    number =
+        static_cast<Number>(number << 8 | static_cast<Number>(key[at + i]));
+  return number;
+}
+
+inline access_entry access_of(std::span<const std::byte> key) {
+  return {static_cast<std::int64_t>(big_endian_at<std::uint64_t>(key, 0)),
+          big_endian_at<conversation_id>(key, 8)};
+}
+
+/// The name that a key of `values`, `lens`, `names`, `referrers` or
+/// `tombstones` begins with.
+inline digest name_at(std::span<const std::byte> key) {
+  digest name;
+  std::memcpy(name.bytes.data(), key.data(),
+              std::min(key.size(), name.bytes.size()));
+  return name;
+}
+
 inline bool starts_with(std::span<const std::byte> key,
                         std::span<const std::byte> prefix) {
   return key.size() >= prefix.size() &&

@@ -1,6 +1,10 @@
 #include "actors/store/reader.hpp"
 
-#include "actors/store/references.hpp"
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "actors/store/names.hpp"
 #include "actors/store/stored_records.hpp"
 
 namespace lamina {
@@ -9,12 +13,15 @@ namespace {
 // A read transaction that is renewed for each call and reset after it.
 class reader final : public store_reader {
  public:
-  explicit reader(std::shared_ptr<environment> env) : env_(std::move(env)) {
+  explicit reader(std::shared_ptr<environment> env)
+      : env_(std::move(env)), slot_(env_->take_slot()) {
     env_->readers += 1;
   }
   ~reader() override {
-    if (txn_ != nullptr) mdb_txn_abort(txn_);
     env_->readers -= 1;
+    if (slot_ == nullptr) return;
+    give_up_transaction();
+    slot_->taken = false;
   }
   reader(const reader&) = delete;
   reader& operator=(const reader&) = delete;
@@ -31,29 +38,53 @@ class reader final : public store_reader {
   // Ends the snapshot with the call that took it.
   class snapshot {
    public:
-    explicit snapshot(MDB_txn* txn) : txn_(txn) {}
+    snapshot(environment_use use, reader_slot& slot)
+        : use_(std::move(use)), slot_(&slot) {
+      const auto now = std::chrono::steady_clock::now().time_since_epoch();
+      slot.since_ns = std::chrono::nanoseconds(now).count();
+    }
     snapshot(snapshot&& other) noexcept
-        : txn_(std::exchange(other.txn_, nullptr)) {}
+        : use_(std::move(other.use_)),
+          slot_(std::exchange(other.slot_, nullptr)) {}
     snapshot& operator=(snapshot&&) = delete;
     ~snapshot() {
-      if (txn_ != nullptr) mdb_txn_reset(txn_);
+      if (slot_ == nullptr) return;
+      mdb_txn_reset(slot_->txn);
+      slot_->since_ns = 0;
     }
-    MDB_txn* txn() const { return txn_; }
+    MDB_txn* txn() const { return slot_->txn; }
 
    private:
-    MDB_txn* txn_;
+    environment_use use_;
+    reader_slot* slot_;
   };
 
   result<snapshot> take_snapshot() {
-    const int rc = txn_ == nullptr ? mdb_txn_begin(env_->env.get(), nullptr,
-                                                   MDB_RDONLY, &txn_)
-                                   : mdb_txn_renew(txn_);
+    if (slot_ == nullptr) return lmdb_error(MDB_READERS_FULL, "read");
+    BOOST_OUTCOME_TRY(use, environment_use::begin(*env_));
+    const int rc =
+        slot_->txn == nullptr
+            ? mdb_txn_begin(env_->env.get(), nullptr, MDB_RDONLY, &slot_->txn)
+            : mdb_txn_renew(slot_->txn);
     if (rc != 0) return lmdb_error(rc, "begin a read transaction");
-    return snapshot(txn_);
+    return snapshot(std::move(use), *slot_);
+  }
+
+  // While the environment is closing the writer does it.
+  void give_up_transaction() {
+    env_->uses += 1;
+    while (env_->now == environment::state::closing) {
+      env_->uses -= 1;
+      std::this_thread::yield();
+      env_->uses += 1;
+    }
+    if (slot_->txn != nullptr)
+      mdb_txn_abort(std::exchange(slot_->txn, nullptr));
+    env_->uses -= 1;
   }
 
   std::shared_ptr<environment> env_;
-  MDB_txn* txn_ = nullptr;
+  reader_slot* slot_;
   std::vector<error> passed_over_;
 };
 
@@ -64,7 +95,8 @@ result<std::vector<conversation_record>> reader::conversations() {
   std::vector<conversation_record> records;
   BOOST_OUTCOME_TRY(more, at.next());
   while (more) {
-    auto record = open_conversation(at.key(), at.value());
+    BOOST_OUTCOME_TRY(bytes, at.value().copy());
+    auto record = open_conversation(at.key(), bytes);
     if (record.has_value())
       records.push_back(std::move(record).value());
     else
@@ -78,7 +110,7 @@ result<std::vector<conversation_record>> reader::conversations() {
 result<std::vector<chunk_record>> reader::chunks(conversation_id id) {
   BOOST_OUTCOME_TRY(now, take_snapshot());
   const auto prefix = key_of(id);
-  BOOST_OUTCOME_TRY(known, get(now.txn(), env_->in.conversations, prefix));
+  BOOST_OUTCOME_TRY(known, find(now.txn(), env_->in.conversations, prefix));
   if (!known)
     return fail(error_code::not_found, "no conversation " + std::to_string(id));
   BOOST_OUTCOME_TRY(at, cursor::open(now.txn(), env_->in.chunks));
@@ -89,7 +121,10 @@ result<std::vector<chunk_record>> reader::chunks(conversation_id id) {
     // behind it has lost its position.
     const auto expected = key_of(id, static_cast<std::uint32_t>(chunks.size()));
     if (!std::ranges::equal(at.key(), byte_view(expected))) break;
-    BOOST_OUTCOME_TRY(chunk, open_chunk(at.key(), at.value()));
+    BOOST_OUTCOME_TRY(bytes, at.value().copy());
+    BOOST_OUTCOME_TRY(chunk, open_chunk(at.key(), bytes));
+    BOOST_OUTCOME_TRY(name, read_name(now.txn(), env_->in, chunk.name));
+    overlay(name, chunk);
     chunks.push_back(std::move(chunk));
     BOOST_OUTCOME_TRY(another, at.next());
     more = another;
@@ -103,16 +138,18 @@ result<std::vector<stored_value_ptr>> reader::values(
   std::vector<stored_value_ptr> values;
   values.reserve(keys.size());
   for (const value_key& key : keys) {
-    BOOST_OUTCOME_TRY(record, get(now.txn(), env_->in.values, key_of(key)));
+    BOOST_OUTCOME_TRY(record, find(now.txn(), env_->in.values, key_of(key)));
     if (!record) {
       values.push_back(nullptr);
       continue;
     }
     // A record cut short becomes a value that the codec finds corrupt, so
     // that one damaged value does not hide the others.
-    const byte_view bytes = stored_bytes_of(*record);
-    values.push_back(std::make_shared<const stored_value>(
-        stored_value{key, rows_of(*record), {bytes.begin(), bytes.end()}}));
+    BOOST_OUTCOME_TRY(prefix, record->copy(0, value_prefix_bytes));
+    BOOST_OUTCOME_TRY(bytes, record->copy(value_prefix_bytes));
+    const auto summary = summary_of(prefix);
+    values.push_back(std::make_shared<const stored_value>(stored_value{
+        key, summary.rows, std::move(bytes), summary.relative_error}));
   }
   return values;
 }
@@ -127,7 +164,8 @@ result<lens_block_ptr> reader::lens(const digest& name) {
 
 result<std::uint32_t> reader::references(const digest& name) {
   BOOST_OUTCOME_TRY(now, take_snapshot());
-  return reference_count(now.txn(), env_->in, name);
+  BOOST_OUTCOME_TRY(record, read_name(now.txn(), env_->in, name));
+  return record.references;
 }
 
 }  // namespace

@@ -1,13 +1,19 @@
 #include "actors/store/store.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <cstring>
 
+#include "actors/store/accounts.hpp"
 #include "actors/store/apply.hpp"
+#include "actors/store/conversations.hpp"
 #include "actors/store/environment.hpp"
-#include "actors/store/keys.hpp"
+#include "actors/store/eviction_walk.hpp"
 #include "actors/store/reader.hpp"
-#include "actors/store/references.hpp"
+#include "actors/store/repair.hpp"
+#include "actors/store/sweep.hpp"
+#include "actors/store/usage.hpp"
 
 namespace lamina {
 namespace {
@@ -17,16 +23,30 @@ class lmdb_store final : public store {
   explicit lmdb_store(std::shared_ptr<environment> env)
       : env_(std::move(env)) {}
 
+  const opening_report& opened() const override { return env_->opened; }
   result<commit_report> commit(std::span<const write_op> ops) override;
   result<sweep_report> sweep(std::uint64_t bytes_max) override;
+  result<eviction_report> evict(const eviction_request& request) override;
+  result<repair_report> repair(std::uint64_t records_max) override;
   result<store_statistics> statistics() const override;
+  result<usage_report> usage() const override { return count_usage(*env_); }
   std::unique_ptr<store_reader> reader() const override {
     return make_reader(env_);
   }
 
  private:
+  // Commits, and forgets of what was walked for eviction what has changed.
+  result<void> finish(write_transaction& txn);
+
   std::shared_ptr<environment> env_;
+  eviction_memory walked_;
+  repair_place repaired_to_;
 };
+
+result<void> lmdb_store::finish(write_transaction& txn) {
+  walked_.forget(txn);
+  return txn.commit();
+}
 
 result<commit_report> lmdb_store::commit(std::span<const write_op> ops) {
   BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env_));
@@ -37,142 +57,92 @@ result<commit_report> lmdb_store::commit(std::span<const write_op> ops) {
     if (txn.failure()) return *txn.failure();
     if (applied.has_error()) report.failed[i] = applied.error();
   }
-  BOOST_OUTCOME_TRYV(txn.commit());
+  BOOST_OUTCOME_TRYV(finish(txn));
   return report;
-}
-
-// ---- sweep -----------------------------------------------------------------
-
-// What a sweep may still free. The first thing always fits: otherwise a value
-// above the limit would never go.
-struct allowance {
-  std::uint64_t bytes_max;
-  sweep_report& report;
-
-  bool fits(std::uint64_t bytes) const {
-    return report.bytes_removed == 0 ||
-           bytes <= bytes_max - std::min(bytes_max, report.bytes_removed);
-  }
-};
-
-// Frees one record of `in`; false: it does not fit any more.
-result<bool> free_record(write_transaction& txn, MDB_dbi in, byte_view key,
-                         allowance& left) {
-  BOOST_OUTCOME_TRY(record, txn.get(in, key));
-  if (!record) return true;
-  const std::uint64_t bytes = record->size();
-  if (!left.fits(bytes)) return false;
-  if (in == txn.in().values) {
-    BOOST_OUTCOME_TRYV(remove_value(txn, key));
-  } else {
-    BOOST_OUTCOME_TRYV(txn.remove(in, key));
-  }
-  left.report.bytes_removed += bytes;
-  return true;
-}
-
-// Frees what a name holds; false: some of it is left for the next sweep.
-result<bool> free_name(write_transaction& txn, byte_view key, allowance& left) {
-  digest name;
-  if (key.size() != name.bytes.size()) return true;
-  std::memcpy(name.bytes.data(), key.data(), key.size());
-  // Taking a reference drops the tombstone; this asks all the same, because
-  // freeing what is referred to cannot be undone.
-  BOOST_OUTCOME_TRY(count, reference_count(txn, name));
-  if (count != 0) return true;
-  BOOST_OUTCOME_TRY(values, txn.keys(txn.in().values, key));
-  for (const auto& value : values) {
-    BOOST_OUTCOME_TRY(freed, free_record(txn, txn.in().values, value, left));
-    if (!freed) return false;
-  }
-  BOOST_OUTCOME_TRY(freed, free_record(txn, txn.in().lens, key, left));
-  if (freed) left.report.names_removed += 1;
-  return freed;
 }
 
 result<sweep_report> lmdb_store::sweep(std::uint64_t bytes_max) {
   BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env_));
   sweep_report report;
-  allowance left{bytes_max, report};
-  bool changed = false;
-  for (;;) {
-    BOOST_OUTCOME_TRY(first, txn.keys(txn.in().tombstones, {}, 1));
-    if (first.empty()) break;
-    const byte_view key = first.front();
-    BOOST_OUTCOME_TRY(freed, free_name(txn, key, left));
-    if (!freed) {
-      report.more = true;
-      break;
-    }
-    BOOST_OUTCOME_TRYV(txn.remove(txn.in().tombstones, key));
-    changed = true;
+  allowance left(bytes_max);
+  BOOST_OUTCOME_TRY(changed, sweep_names(txn, left, report));
+  if (!changed) return report;  // nothing to sync
+  BOOST_OUTCOME_TRYV(finish(txn));
+  return report;
+}
+
+result<eviction_report> lmdb_store::evict(const eviction_request& request) {
+  BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env_));
+  // A transaction that fails has not walked anything.
+  eviction_memory walked = walked_;
+  eviction_walk walk(txn, request, walked);
+  BOOST_OUTCOME_TRY(report, walk.run());
+  if (walk.changed()) {
+    walked.forget(txn);
+    BOOST_OUTCOME_TRYV(txn.commit());
   }
-  if (!changed && report.bytes_removed == 0) return report;  // nothing to sync
-  BOOST_OUTCOME_TRYV(txn.commit());
+  walked_ = std::move(walked);
+  return report;
+}
+
+result<repair_report> lmdb_store::repair(std::uint64_t records_max) {
+  BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env_));
+  repair_place place = repaired_to_;
+  BOOST_OUTCOME_TRY(report, repair_slice(txn, place).run(records_max));
+  if (report.repaired() != 0) {
+    BOOST_OUTCOME_TRYV(finish(txn));
+  }
+  repaired_to_ = place;
   return report;
 }
 
 // ---- statistics ------------------------------------------------------------
 
-struct abort_transaction {
-  void operator()(MDB_txn* txn) const { mdb_txn_abort(txn); }
-};
-using read_transaction = std::unique_ptr<MDB_txn, abort_transaction>;
-
-result<MDB_stat> stat_of(MDB_txn* txn, MDB_dbi in) {
-  MDB_stat stat;
-  if (const int rc = mdb_stat(txn, in, &stat))
-    return lmdb_error(rc, "read a database's statistics");
-  return stat;
+// Each reader as LMDB lists it, other processes' too: pid, thread, and the
+// transaction that its snapshot is of, or "-".
+std::uint64_t oldest_lag(MDB_env* env, std::uint64_t newest) {
+  struct listing {
+    std::uint64_t newest, lag = 0;
+  } found{newest};
+  const auto note = [](const char* line, void* into) {
+    auto& f = *static_cast<listing*>(into);
+    unsigned long long pid = 0, transaction = 0;
+    if (std::sscanf(line, "%llu %*s %llu", &pid, &transaction) == 2 &&
+        transaction < f.newest)
+      f.lag = std::max<std::uint64_t>(f.lag, f.newest - transaction);
+    return 0;
+  };
+  mdb_reader_list(env, note, &found);
+  return found.lag;
 }
 
-// LMDB's database 0 lists free pages: a count, then as many page numbers.
-result<std::uint64_t> free_pages(MDB_txn* txn) {
-  std::uint64_t pages = 0;
-  BOOST_OUTCOME_TRY(at, cursor::open(txn, 0));
-  BOOST_OUTCOME_TRY(more, at.next());
-  while (more) {
-    std::size_t count = 0;
-    if (at.value().size() >= sizeof count)
-      std::memcpy(&count, at.value().data(), sizeof count);
-    pages += count;
-    BOOST_OUTCOME_TRY(another, at.next());
-    more = another;
+// Counts again when a commit came in between: the sums are of one moment.
+result<store_statistics> count_moment(environment& env) {
+  for (int attempt = 0;; ++attempt) {
+    BOOST_OUTCOME_TRY(txn, read_transaction::begin(env));
+    BOOST_OUTCOME_TRY(counted, count_store(txn.handle(), env));
+    MDB_envinfo info{};
+    mdb_env_info(env.env.get(), &info);
+    counted.oldest_reader_lag =
+        oldest_lag(env.env.get(), mdb_txn_id(txn.handle()));
+    if (info.me_last_txnid == mdb_txn_id(txn.handle()) || attempt == 8)
+      return counted;
   }
-  return pages;
 }
 
 result<store_statistics> lmdb_store::statistics() const {
-  MDB_txn* begun = nullptr;
-  if (const int rc =
-          mdb_txn_begin(env_->env.get(), nullptr, MDB_RDONLY, &begun))
-    return lmdb_error(rc, "begin a read transaction");
-  const read_transaction txn(begun);
   store_statistics s;
-  const std::pair<MDB_dbi, std::uint64_t*> counted[] = {
-      {env_->in.conversations, &s.conversations},
-      {env_->in.references, &s.chunk_names},
-      {env_->in.values, &s.values},
-      {env_->in.tombstones, &s.tombstones},
-  };
-  std::uint64_t page_bytes = 0;
-  for (const auto& [in, count] : counted) {
-    BOOST_OUTCOME_TRY(stat, stat_of(txn.get(), in));
-    *count = stat.ms_entries;
-    page_bytes = stat.ms_psize;
+  if (!env_->unreadable) {
+    auto counted = count_moment(*env_);
+    if (counted.has_error() && !env_->unreadable) return counted.error();
+    if (counted.has_value()) s = std::move(counted).value();
   }
-  BOOST_OUTCOME_TRY(totals, read_totals(txn.get(), env_->in));
-  s.references = totals.references;
-  s.value_bytes = totals.value_bytes;
-  BOOST_OUTCOME_TRY(pages, free_pages(txn.get()));
-  s.free_bytes = pages * page_bytes;
-  std::error_code failed;
-  s.file_bytes =
-      std::filesystem::file_size(env_->directory / "data.mdb", failed);
-  if (failed)
-    return fail(error_code::io_error,
-                "store: cannot read the file's size: " + failed.message());
+  s.unreadable = env_->unreadable;
   s.readers = env_->readers;
+  s.oldest_reader_ms = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(
+          env_->oldest_snapshot())
+          .count());
   return s;
 }
 

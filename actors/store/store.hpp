@@ -1,14 +1,20 @@
 // The store: one LMDB environment that keeps conversations, tokens, stored
 // values, lens records and reference counts. The only place with lmdb.h.
 //
-// One writer (the disk actor) calls `commit` and `sweep` from its own thread;
-// any number of `store_reader`s read from theirs (MDB_NOTLS). Everything that
-// must be true together changes in one transaction; whether something exists
-// is decided only inside the writer's transaction. No pointer into the map
-// leaves this library: readers copy, check and reset.
+// One writer (the disk actor) calls `commit`, `sweep`, `evict` and `repair`
+// from its own thread; any number of `store_reader`s read from theirs
+// (MDB_NOTLS). Everything that must be true together changes in one
+// transaction; whether something exists is decided only inside the writer's
+// transaction. No pointer into the map leaves this library: readers copy, check
+// and reset.
 //
 // Values and lens records are counted per chunk name: each conversation whose
 // chunk list contains the name holds one reference, and they go with the last.
+//
+// A call that fails (disk_full, io_error) leaves the store as it was before,
+// and the next one may succeed. One failure lasts until the store is opened
+// again: a page of the map that cannot be read (`unavailable`; a file cut
+// short, a failing disk).
 #pragma once
 
 #include <cstdint>
@@ -16,12 +22,14 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <variant>
 #include <vector>
 
 #include "actors/chunks/lens_record.hpp"
 #include "actors/chunks/stored_value.hpp"
+#include "actors/store/eviction.hpp"
 #include "actors/store/records.hpp"
+#include "actors/store/reports.hpp"
+#include "actors/store/write_ops.hpp"
 #include "protocol/error.hpp"
 
 namespace lamina {
@@ -33,104 +41,42 @@ struct store_options {
   bool sync = true;  // false only in tests that measure something else
 };
 
-/// Creates or replaces a conversation's metadata. A record of fewer turns than
-/// the one that is there is ignored: late news.
-struct put_conversation {
-  conversation_record record;
-};
-
-/// Writes chunk `index` of a conversation with what belongs to it. A record
-/// that is there with another name gives up its reference to that name. An
-/// open tail with fewer tokens than the record that is there is ignored: late
-/// news. Values that exist with as many rows are not written again. Fails with
-/// not_found when the conversation is not there (any more).
-struct put_chunk {
-  conversation_id conversation = 0;
-  std::uint32_t index = 0;
-  chunk_record record;
-  std::vector<stored_value_ptr> values;
-  lens_block_ptr lens;  // may be null
-};
-
-/// Merges lens records into those of a chunk; ignored when nobody refers to
-/// the name any more.
-struct put_lens {
-  digest name;
-  lens_block_ptr lens;
-};
-
-/// Adds values to a chunk that is referred to, recomputed ones for example: one
-/// with as many rows but other bytes replaces a value, for it may be damaged.
-/// Fails with not_found when nobody refers to the name any more.
-struct put_values {
-  digest name;
-  std::vector<stored_value_ptr> values;
-};
-
-/// Copies the first `record.forked_at` positions of `source` as `record`, and
-/// sets its `positions` and `parent`. Full chunks are shared; a partial last
-/// one refers to the source's chunk by name with fewer tokens.
-struct fork_conversation {
-  conversation_id source = 0;
-  conversation_record record;
-};
-
-/// Removes the conversation at once; its references are given up, and what
-/// nobody refers to any more is freed by `sweep`.
-struct delete_conversation {
-  conversation_id id = 0;
-};
-
-using write_op = std::variant<put_conversation, put_chunk, put_lens, put_values,
-                              fork_conversation, delete_conversation>;
-
-struct commit_report {
-  std::uint64_t values_written = 0;
-  std::uint64_t values_shared = 0;  // were there already
-  std::uint64_t bytes_written = 0;
-  /// One per op, in order: not_found for a fork or delete of nothing, for
-  /// example. A failed op leaves the others of its batch untouched.
-  std::vector<std::optional<error>> failed;
-};
-
-struct sweep_report {
-  std::uint64_t names_removed = 0;
-  std::uint64_t bytes_removed = 0;
-  bool more = false;
-};
-
-struct store_statistics {
-  std::uint64_t conversations = 0;
-  std::uint64_t chunk_names = 0;  // distinct, referred to
-  std::uint64_t references = 0;   // sum of the counts
-  std::uint64_t values = 0;
-  std::uint64_t value_bytes = 0;
-  std::uint64_t tombstones = 0;  // names waiting for a sweep
-  std::uint64_t file_bytes = 0;
-  std::uint64_t free_bytes = 0;  // pages inside the file that can be reused
-  std::uint32_t readers = 0;     // store_readers that exist
-};
-
 class store_reader;
 
 class store {
  public:
   /// Takes the directory's lock: a second daemon gets `unavailable` naming
-  /// the first one's pid. A newer format: unsupported_version. Turns that were
-  /// running when the store was last open read as interrupted from here on.
+  /// the first one's pid. An older format is migrated; a newer one:
+  /// unsupported_version. Turns that were running when the store was last open
+  /// read as interrupted from here on. A damaged environment is moved aside
+  /// and an empty one begun: `opened` says so.
   static result<std::shared_ptr<store>> open(const store_options& options);
 
   virtual ~store() = default;
+
+  virtual const opening_report& opened() const = 0;
 
   /// One transaction, synced when it returns. The error is the transaction's:
   /// disk_full, io_error. Nothing of the batch is then stored.
   virtual result<commit_report> commit(std::span<const write_op> ops) = 0;
 
-  /// Frees at most `bytes_max` of what nobody refers to any more (but always
+  /// Frees at most `bytes` of what nobody refers to any more (but always
   /// at least one record); `more` says that some is left.
   virtual result<sweep_report> sweep(std::uint64_t bytes_max) = 0;
 
+  /// Sweeps, then lets go of what `request` asks for; one transaction.
+  virtual result<eviction_report> evict(const eviction_request& request) = 0;
+
+  /// Looks through the next `records_max` records for such as disagree, and
+  /// puts them right. `more`: another call goes on from there.
+  virtual result<repair_report> repair(std::uint64_t records_max) = 0;
+
+  /// Any thread, beside the writer. Costs a look at each database's root.
   virtual result<store_statistics> statistics() const = 0;
+
+  /// Any thread. Costs a walk over all chunk records: about a second for ten
+  /// million tokens.
+  virtual result<usage_report> usage() const = 0;
 
   virtual std::unique_ptr<store_reader> reader() const = 0;
 };
@@ -147,7 +93,8 @@ class store_reader {
   /// What the last `conversations` passed over: an error each, naming the id.
   virtual std::vector<error> passed_over() const { return {}; }
 
-  /// In order; not_found for a conversation that is not there.
+  /// In order; not_found for a conversation that is not there. Sites whose
+  /// values were evicted read as evicted.
   virtual result<std::vector<chunk_record>> chunks(conversation_id id) = 0;
 
   /// Copies of the values, in the order of `keys`; absent ones are null. Their

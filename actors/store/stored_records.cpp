@@ -1,11 +1,14 @@
 #include "actors/store/stored_records.hpp"
 
+#include <bit>
 #include <cstring>
 
 #include "actors/store/sealed.hpp"
 
 namespace lamina {
 namespace {
+
+constexpr std::uint32_t rows_mask = 0xff;
 
 std::uint64_t big_endian(byte_view bytes) {
   std::uint64_t number = 0;
@@ -50,11 +53,16 @@ result<lens_block> open_lens(const digest& name, byte_view record) {
   return decoded;
 }
 
-std::uint32_t rows_of(byte_view value_record) {
-  std::uint32_t rows = 0;
-  if (value_record.size() >= sizeof rows)
-    std::memcpy(&rows, value_record.data(), sizeof rows);
-  return rows;
+std::uint32_t pack(const value_summary& s) {
+  return (std::bit_cast<std::uint32_t>(s.relative_error) & ~rows_mask) |
+         (s.rows & rows_mask);
+}
+
+value_summary summary_of(byte_view value_record) {
+  std::uint32_t packed = 0;
+  if (value_record.size() >= sizeof packed)
+    std::memcpy(&packed, value_record.data(), sizeof packed);
+  return {packed & rows_mask, std::bit_cast<float>(packed & ~rows_mask)};
 }
 
 byte_view stored_bytes_of(byte_view value_record) {

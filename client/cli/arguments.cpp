@@ -82,6 +82,11 @@ void add_generate(CLI::App& app, invocation& chosen) {
   command->add_flag("--no-capture", options->no_capture,
                     "Do not keep activations");
   command
+      ->add_option("--quality", options->quality,
+                   "How faithfully activations are kept (default: as the "
+                   "daemon is configured)")
+      ->check(CLI::IsMember({"lossless", "high", "balanced", "small"}));
+  command
       ->add_option("--lens", options->lens, "When the logit lens is computed")
       ->check(CLI::IsMember({"eager", "deferred", "on_demand"}))
       ->capture_default_str();
@@ -163,9 +168,71 @@ void add_activations(CLI::App& app, invocation& chosen) {
                    "A file named *.safetensors or *.npy")
       ->required()
       ->check(checked_by(check_output_name));
+  command->add_flag("--exact", options->exact,
+                    "Have the model recompute what is kept with an error");
   command->callback([&chosen, options] {
     chosen.command = [options](session& with) {
       return save_activations(with, *options);
+    };
+  });
+}
+
+void add_search_query(CLI::App& command, search_options& options) {
+  command.add_option("--conversation", options.conversation,
+                     "Of the query: an id, a unique prefix, or last");
+  command
+      .add_option("--position", options.position,
+                  "Of the query: a number, or last")
+      ->check(CLI::Number | CLI::IsMember({"last"}));
+  command.add_option("--vector", options.vector,
+                     "The query from a file instead: *.npy or *.safetensors");
+  command.add_option("--tensor", options.tensor,
+                     "Which one of a .safetensors file; default: the only one");
+  command.add_option("--layer", options.layer, "Counts from 0");
+  command.add_option("--site", options.site, "Where activations are compared")
+      ->check(CLI::IsMember({"resid_post", "embed", "final_norm"}))
+      ->capture_default_str();
+  command.add_option("--metric", options.metric, "How they are compared")
+      ->check(CLI::IsMember({"cosine", "dot"}))
+      ->capture_default_str();
+  command.add_flag("--include-query", options.include_query,
+                   "The query's own position may be a hit");
+}
+
+void add_search_place(CLI::App& command, search_options& options) {
+  command.add_option("--in", options.in,
+                     "Search these conversations only; default: all of yours");
+  command.add_option("--model", options.model, "Only those of this model");
+  command.add_option("--role", options.role, "Only tokens of this role")
+      ->check(CLI::IsMember({"user", "assistant", "system"}));
+  command
+      .add_option("--positions", options.positions,
+                  "Only these, as in 0:16; an open end is allowed")
+      ->check(checked_by(parse_positions));
+  command.add_option("--text", options.text,
+                     "Only where this text stands; alone: find it");
+  command
+      .add_option("--match", options.match,
+                  "The text lies across tokens, within one, or is a whole one")
+      ->check(CLI::IsMember({"across", "within", "whole"}))
+      ->capture_default_str();
+}
+
+void add_search(CLI::App& app, invocation& chosen) {
+  auto* command = app.add_subcommand(
+      "search", "Positions whose activations are like one, or a text's places");
+  auto options = keep<search_options>();
+  add_search_query(*command, *options);
+  add_search_place(*command, *options);
+  command->add_option("--top", options->top, "Hits to show")
+      ->capture_default_str();
+  command
+      ->add_option("--context", options->context,
+                   "Tokens shown on either side of a hit")
+      ->capture_default_str();
+  command->callback([&chosen, options] {
+    chosen.command = [options](session& with) {
+      return search(with, *options);
     };
   });
 }
@@ -249,13 +316,14 @@ std::variant<invocation, int> parse_arguments(int count, char** words) {
   app.require_subcommand(1);
   // So that --json and --endpoint may also stand after the command.
   app.fallthrough();
-  app.set_version_flag("--version", "lamina 0.1.0");
+  app.set_version_flag("--version", "lamina " LAMINA_VERSION);
   add_common_options(app, chosen.common);
   add_daemon_commands(app, chosen);
   add_generate(app, chosen);
   add_attach(app, chosen);
   add_lens(app, chosen);
   add_activations(app, chosen);
+  add_search(app, chosen);
   add_conversations(app, chosen);
   try {
     app.parse(count, words);

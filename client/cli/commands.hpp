@@ -26,6 +26,7 @@ struct generate_options {
   std::optional<std::uint64_t> seed;  // none: drawn, if it matters
   std::vector<std::string> stop;
   bool no_capture = false;
+  std::string quality;  // of the activations; empty: the model's
   std::string lens = "deferred";
   bool wait_durable = false;
   bool keep_running = false;
@@ -48,14 +49,39 @@ struct lens_options {
 };
 result<int> show_lens(session& with, const lens_options& options);
 
+/// A number, or "last"; the daemon knows which position that is.
+result<position_t> find_position(client& daemon, const std::string& id,
+                                 const std::string& words);
+
 struct activations_options {
   std::string conversation;
   std::string positions = ":";
   std::string layers;  // empty: all
   std::string sites = "resid_post";
   std::string output;
+  bool exact = false;
 };
 result<int> save_activations(session& with, const activations_options& options);
+
+struct search_options {
+  std::string conversation;  // the query: empty with a vector, or by text
+  std::string position;      // a number, or "last"
+  std::string vector;        // a file; empty: none
+  std::string tensor;        // of the file; empty: the only one
+  std::optional<std::uint16_t> layer;
+  std::string site = "resid_post";
+  std::string metric = "cosine";
+  std::uint32_t top = 20;
+  std::uint32_t context = 8;
+  bool include_query = false;
+  std::vector<std::string> in;  // empty: all
+  std::string model;            // empty: any that fits
+  std::string role;             // empty: any
+  std::string positions = ":";
+  std::string text;
+  std::string match = "across";
+};
+result<int> search(session& with, const search_options& options);
 
 struct list_options {
   std::string model;  // empty: all

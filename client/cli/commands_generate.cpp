@@ -99,7 +99,7 @@ result<int> finish(session& with, turn_listener& listener,
   if (with.json()) {
     BOOST_OUTCOME_TRYV(write_out(print(to_json(turn))));
   } else {
-    write_error(render_done(turn.done, with.error_look()));
+    write_error(render_done(turn, with.error_look()));
   }
   return interrupted ? exit_code::interrupted : exit_code::ok;
 }
@@ -165,6 +165,7 @@ result<wire::GenerateT> make_request(session& with, client& daemon,
     request.seed = draw_seed();
   request.stop = options.stop;
   request.capture = !options.no_capture;
+  request.quality = options.quality;
   request.lens = static_cast<std::uint8_t>(
       lens_mode_from_string(options.lens).value_or(lens_mode::deferred));
   request.wait_durable = options.wait_durable;
@@ -178,6 +179,7 @@ result<int> generate(session& with, const generate_options& options) {
   BOOST_OUTCOME_TRY(daemon, with.connect());
   BOOST_OUTCOME_TRY(request, make_request(with, *daemon, options));
   turn_listener listener(with, false);
+  if (request.temperature > 0) listener.turn().seed = request.seed;
   cancel_on_interrupt interrupt(*daemon);
   const auto outcome = daemon->generate(request, listener.handlers());
   return finish(with, listener, outcome, interrupt.happened());

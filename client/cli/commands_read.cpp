@@ -17,24 +17,6 @@ result<wire::ConversationT> look_up(client& daemon, const std::string& id) {
   return daemon.show(request);
 }
 
-result<position_t> find_position(client& daemon, const std::string& id,
-                                 const std::string& words) {
-  if (words == "last") {
-    BOOST_OUTCOME_TRY(conversation, look_up(daemon, id));
-    if (conversation.positions == 0)
-      return fail(error_code::out_of_range,
-                  "conversation " + id + " has no tokens yet");
-    return conversation.positions - 1;
-  }
-  position_t position = 0;
-  const char* const end = words.data() + words.size();
-  const auto parsed = std::from_chars(words.data(), end, position);
-  if (parsed.ec != std::errc{} || parsed.ptr != end)
-    return fail(error_code::invalid_argument,
-                "position '" + words + "': expected a number or last");
-  return position;
-}
-
 result<wire::GetActivationsT> make_request(
     const std::string& id, const wire::ConversationT& conversation,
     const activations_options& options) {
@@ -59,10 +41,29 @@ result<wire::GetActivationsT> make_request(
   BOOST_OUTCOME_TRY(sites, parse_sites(options.sites));
   for (const auto wanted : sites)
     request.sites.push_back(static_cast<std::uint8_t>(wanted));
+  request.exact = options.exact;
   return request;
 }
 
 }  // namespace
+
+result<position_t> find_position(client& daemon, const std::string& id,
+                                 const std::string& words) {
+  if (words == "last") {
+    BOOST_OUTCOME_TRY(conversation, look_up(daemon, id));
+    if (conversation.positions == 0)
+      return fail(error_code::out_of_range,
+                  "conversation " + id + " has no tokens yet");
+    return conversation.positions - 1;
+  }
+  position_t position = 0;
+  const char* const end = words.data() + words.size();
+  const auto parsed = std::from_chars(words.data(), end, position);
+  if (parsed.ec != std::errc{} || parsed.ptr != end)
+    return fail(error_code::invalid_argument,
+                "position '" + words + "': expected a number or last");
+  return position;
+}
 
 result<int> show_lens(session& with, const lens_options& options) {
   BOOST_OUTCOME_TRY(daemon, with.connect());
@@ -100,7 +101,10 @@ result<int> save_activations(session& with,
                         activations.slots.size(), activations.positions(),
                         activations.width, to_string(activations.dtype),
                         activations.source,
-                        activations.exact ? ", exact" : ", not exact")));
+                        activations.exact
+                            ? ", exact"
+                            : fmt::format(", within {:.2g} of a row's size",
+                                          activations.relative_error))));
   return exit_code::ok;
 }
 

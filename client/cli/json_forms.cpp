@@ -137,6 +137,7 @@ json to_json(const turn_record& turn) {
   form["durable_ms"] = done.durable_ms;
   form["stop_inside_token"] = done.stop_inside_token;
   form["dropped_positions"] = done.dropped_positions;
+  if (turn.seed) form["seed"] = *turn.seed;
   return form;
 }
 
@@ -166,8 +167,39 @@ json to_json(const activation_array& activations, const std::string& output) {
           {"bytes", activations.values.size()},
           {"source", activations.source},
           {"exact", activations.exact},
+          {"relative_error", activations.relative_error},
           {"took_us", activations.took_us},
           {"output", output}};
+}
+
+json to_json(const wire::SearchResultT& found, bool ranked) {
+  json hits = json::array();
+  for (const auto& hit : found.hits) {
+    json form;
+    if (ranked) form["score"] = hit->score;
+    form["conversation"] = hit->conversation;
+    if (hit->token) form.update(to_json(*hit->token));
+    form["tokens"] = hit->tokens;
+    form["before"] = valid_utf8(text_of(hit->before));
+    form["match"] = valid_utf8(text_of(hit->text));
+    form["after"] = valid_utf8(text_of(hit->after));
+    form["shared_by"] = hit->shared_by;
+    hits.push_back(std::move(form));
+  }
+  return {{"hits", std::move(hits)},
+          {"found", found.found},
+          {"chunks_scanned", found.chunks_scanned},
+          {"chunks_total", found.chunks_total},
+          {"positions_scored", found.positions_scored},
+          {"positions_missing", found.positions_missing},
+          {"positions_unrankable", found.positions_unrankable},
+          {"conversations", found.conversations},
+          {"conversations_passed_over", found.conversations_passed_over},
+          {"conversations_unreadable", found.conversations_unreadable},
+          {"exact", found.exact},
+          {"relative_error", found.relative_error},
+          {"complete", found.last},
+          {"took_us", found.took_us}};
 }
 
 json summary(const wire::ConversationT& conversation) {

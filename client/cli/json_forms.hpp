@@ -2,7 +2,9 @@
 // names are a promise to scripts: they are only ever added. Pure.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,7 @@ struct turn_record {
   std::vector<wire::TokenT> tokens;
   std::string text;  // of the answer
   wire::DoneT done;
+  std::optional<std::uint64_t> seed;  // of the sampling, where there was any
 };
 json to_json(const turn_record& turn);
 
@@ -38,6 +41,10 @@ json to_json(const turn_record& turn);
 json to_json(const wire::LensResultT& lens);
 
 json to_json(const activation_array& activations, const std::string& output);
+
+/// {hits, found, ...}; a hit has the fields of its token, and `score` only when
+/// the search `ranked`.
+json to_json(const wire::SearchResultT& found, bool ranked);
 
 /// Without tokens, and with the ledger only where there is one, as in lists.
 json summary(const wire::ConversationT& conversation);

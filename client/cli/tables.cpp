@@ -178,7 +178,8 @@ std::string render_status(const nlohmann::ordered_json& status,
   return text;
 }
 
-std::string render_done(const wire::DoneT& done, const style& look) {
+std::string render_done(const turn_record& turn, const style& look) {
+  const auto& done = turn.done;
   std::string line = fmt::format(
       "{}  {} tokens read ({} reused), {} written, {:.1f} tokens/s, first "
       "after {:.0f} ms, ended by {}",
@@ -191,6 +192,7 @@ std::string render_done(const wire::DoneT& done, const style& look) {
   if (done.dropped_positions > 0)
     line += fmt::format(", {} positions without raw activations",
                         done.dropped_positions);
+  if (turn.seed) line += fmt::format(", seed {}", *turn.seed);
   return look.dim(line) + "\n";
 }
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "client/cli/json_forms.hpp"
 #include "client/cli/style.hpp"
 #include "protocol/lamina_generated.h"
 
@@ -25,7 +26,7 @@ std::string render_status(const nlohmann::ordered_json& status,
                           const style& look);
 
 /// One dim line about a turn that ended.
-std::string render_done(const wire::DoneT& done, const style& look);
+std::string render_done(const turn_record& turn, const style& look);
 
 /// "2026-01-31 23:59"
 std::string utc_minute(std::int64_t unix_ms);

@@ -70,7 +70,8 @@ std::string safetensors_header(const activation_array& activations,
                                 activations.position_end)},
       {"model", model},
       {"source", activations.source},
-      {"exact", activations.exact ? "true" : "false"}};
+      {"exact", activations.exact ? "true" : "false"},
+      {"relative_error", fmt::format("{}", activations.relative_error)}};
   std::size_t begin = 0;
   for (const auto& slot : activations.slots) {
     const std::size_t end = begin + activations.slot_bytes();

@@ -78,6 +78,7 @@ result<void> activation_assembler::add(const wire::ActivationsT& part,
         "parts of different conversations, widths or element types");
   if (part.source != whole_.source) whole_.source = "mixed";
   whole_.exact = whole_.exact && part.exact;
+  whole_.relative_error = std::max(whole_.relative_error, part.relative_error);
   whole_.took_us = std::max(whole_.took_us, part.took_us);
   whole_.position_begin = std::min(whole_.position_begin, part.position_begin);
   whole_.position_end = std::max(whole_.position_end, part.position_end);

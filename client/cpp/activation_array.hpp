@@ -35,6 +35,7 @@ struct activation_array {
 
   std::string source;         // "memory", "disk", "recomputed", or "mixed"
   bool exact = true;          // all of it is
+  float relative_error = 0;   // of the worst row; 0: exact
   std::uint32_t took_us = 0;  // in the daemon
 
   std::size_t positions() const { return position_end - position_begin; }

@@ -1,5 +1,6 @@
 #include "client/cpp/client.hpp"
 
+#include <bit>
 #include <utility>
 
 #include "client/cpp/connection.hpp"
@@ -158,6 +159,27 @@ result<activation_array> client::activations(
         return assembler.add(part, payload);
       }));
   return assembler.finish();
+}
+
+result<wire::SearchResultT> client::search(const wire::SearchT& request,
+                                           std::span<const float> vector,
+                                           const search_handler& on_progress) {
+  static_assert(std::endian::native == std::endian::little,
+                "the payload is little-endian");
+  wire::SearchResultT answer;
+  BOOST_OUTCOME_TRYV(link_->exchange(
+      make_body(wire::SearchT(request)),
+      [&](const received_frame& frame) -> result<void> {
+        const auto* part = frame.body.AsSearchResult();
+        if (!part) return unexpected(frame, "SearchResult");
+        if (frame.header.kind == frame_kind::terminal)
+          answer = *part;
+        else if (on_progress)
+          on_progress(*part);
+        return success();
+      },
+      0, std::as_bytes(vector)));
+  return answer;
 }
 
 result<wire::ConversationsT> client::conversations(

@@ -87,6 +87,14 @@ class client {
   /// The same, assembled. Takes twice the answer's memory while it does.
   result<activation_array> activations(const wire::GetActivationsT& request);
 
+  /// Nearest positions, or where a text stands. `vector` is the query when the
+  /// request says so (`query` 2), else empty. Calls on_progress, unless it is
+  /// empty, with the best so far; returns the final answer.
+  using search_handler = std::function<void(const wire::SearchResultT&)>;
+  result<wire::SearchResultT> search(const wire::SearchT& request,
+                                     std::span<const float> vector = {},
+                                     const search_handler& on_progress = {});
+
   result<wire::ConversationsT> conversations(
       const wire::ListConversationsT& request = {});
   result<wire::ConversationT> show(const wire::ShowConversationT& request);

@@ -227,12 +227,14 @@ result<void> connection::read_answer(std::uint32_t request,
 
 result<void> connection::exchange(const wire::BodyUnion& request,
                                   const part_handler& on_part,
-                                  std::uint32_t ms_max) {
+                                  std::uint32_t ms_max,
+                                  std::span<const std::byte> payload) {
   if (!lost_because_.empty())
     return fail(error_code::unavailable,
                 "the connection is gone: " + lost_because_);
   const std::uint32_t id = ++last_request_;
-  BOOST_OUTCOME_TRY(frame, try_encode_frame(frame_kind::request, id, request));
+  BOOST_OUTCOME_TRY(
+      frame, try_encode_frame(frame_kind::request, id, request, payload));
   // A cancel that came before this request meant an earlier one.
   std::uint64_t stale = 0;
   [[maybe_unused]] const auto drained =

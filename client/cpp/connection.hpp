@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,9 +44,10 @@ class connection {
   /// Sends a request and reads until its terminal response: success after
   /// on_part saw the last one, else the Error of the daemon, the error of
   /// on_part, or unavailable when the connection is lost. `ms_max` 0: waits as
-  /// long as it takes.
+  /// long as it takes. Only a Search may have a payload.
   result<void> exchange(const wire::BodyUnion& request,
-                        const part_handler& on_part, std::uint32_t ms_max = 0);
+                        const part_handler& on_part, std::uint32_t ms_max = 0,
+                        std::span<const std::byte> payload = {});
 
   void cancel_running() noexcept;
 

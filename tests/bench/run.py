@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benchmarks that need a daemon, and prints their tables.
 
-    run.py BIN_DIRECTORY [click|capture|decode|codec ...]
+    run.py BIN_DIRECTORY [click|capture|decode|codec|search ...]
 
 click    lens and activations of one position, from memory, from disk with a
          warm page cache, and (as root) after dropping it
@@ -9,6 +9,7 @@ capture  a GPT-2-small-sized llama with random weights: the cost of keeping
          everything, in bfloat16 and float32
 decode   the engine alone, without daemon and store
 codec    encode and decode rates
+search   a layer of stored history, against the codec's decode rate
 """
 import pathlib
 import subprocess
@@ -78,9 +79,14 @@ def codec(bin_dir):
     subprocess.run([bin_dir / "codec_bench"], check=True)
 
 
+def search(bin_dir):
+    subprocess.run([bin_dir / "search_bench"], check=True)
+
+
 def main():
     bin_dir = pathlib.Path(sys.argv[1]).resolve()
-    benches = {"click": click, "capture": capture, "decode": decode, "codec": codec}
+    benches = {"click": click, "capture": capture, "decode": decode, "codec": codec,
+               "search": search}
     for name in sys.argv[2:] or benches:
         if name not in benches:
             sys.exit(f"no benchmark '{name}'; there are: {', '.join(benches)}")

@@ -36,11 +36,15 @@ class Recorder(threading.Thread):
                 client.sendall(data)
             client.close()
 
-        threading.Thread(target=back, daemon=True).start()
+        answers = threading.Thread(target=back, daemon=True)
+        answers.start()
         while data := client.recv(65536):
             self.sent += data
             daemon.sendall(data)
         daemon.shutdown(socket.SHUT_WR)
+        answers.join(5)
+        daemon.close()
+        self.server.close()
 
 
 def frames(stream):
@@ -52,6 +56,24 @@ def frames(stream):
         found.append(stream[:size])
         stream = stream[size:]
     return found
+
+
+def crc32c(data):
+    """Bit by bit: reflected polynomial 0x82f63b78, inverted first and last."""
+    register = 0xffffffff
+    for byte in data:
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ (0x82f63b78 if register & 1 else 0)
+    return register ^ 0xffffffff
+
+
+def with_payload(frame, payload):
+    """The same request with a payload and the checksum that fits."""
+    magic, version, kind, flags, request, control, _, _ = HEADER.unpack_from(frame)
+    header = HEADER.pack(magic, version, kind, flags, request, control, len(payload), 0)
+    body = frame[HEADER.size:] + payload
+    return header[:20] + struct.pack("<I", crc32c(header[:20] + body)) + body
 
 
 class Sockets(DaemonTest):
@@ -67,10 +89,10 @@ class Sockets(DaemonTest):
         recorder.join(5)
         return frames(recorder.sent)
 
-    def send(self, data):
-        """Everything the daemon answers until it closes or falls silent."""
+    def send(self, data, patience=30):
+        """Everything the daemon answers until it closes or is silent for so many seconds."""
         peer = socket.socket(socket.AF_UNIX)
-        peer.settimeout(0.02)
+        peer.settimeout(patience)
         peer.connect(str(self.daemon.socket))
         answer = b""
         try:
@@ -104,7 +126,7 @@ class Sockets(DaemonTest):
             else:            # lying lengths
                 at = random.choice((12, 16))
                 struct.pack_into("<I", stream, at, random.getrandbits(32))
-            self.send(bytes(stream))
+            self.send(bytes(stream), patience=0.02)
         grown = self.daemon.resident_bytes() - before
         self.assertLess(grown, 64 << 20)
         self.assertEqual(self.daemon.json("lens", conversation, 3)["position"], 3)
@@ -122,10 +144,22 @@ class Sockets(DaemonTest):
             self.assertIn(b"limit_exceeded", answer)
         self.assertLess(self.daemon.resident_bytes() - before, 64 << 20)
 
+    def test_only_a_search_may_have_a_payload(self):
+        self.daemon.generate(PROMPT, "--max-new-tokens", 5)
+        hello, status = self.record("--json", "status")[:2]
+        answer = self.send(hello + with_payload(status, b"\0\0\x80\x3f"))
+        self.assertIn(b"malformed_frame", answer)
+        search = self.record("--json", "search", "--text", "the")[1]
+        answer = self.send(hello + with_payload(search, b"\0\0\x80\x3f"))
+        self.assertIn(b"invalid_argument", answer)
+        giant = bytearray(search)
+        struct.pack_into("<I", giant, 16, (1 << 20) + 4)
+        self.assertIn(b"limit_exceeded", self.send(hello + bytes(giant)))
+
     def test_a_request_before_hello_is_unauthenticated(self):
         hello, request = self.record("--json", "status")[:2]
         self.assertIn(b"unauthenticated", self.send(request))
-        self.assertTrue(self.send(hello + request))
+        self.assertTrue(self.send(hello + request, patience=2))
 
 
 class People(DaemonTest):

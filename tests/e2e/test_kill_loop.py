@@ -30,7 +30,8 @@ class KillLoop(DaemonTest):
             lens = self.daemon.json("lens", conversation, position)
             self.assertNotEqual(lens["source"], "recomputed")
             if (position // 16 + 1) * 16 <= kept["size"]:
-                self.assertEqual([a["top"] for a in lens["layers"]], [b["top"] for b in layers])
+                self.assertEqual([a["top"] for a in lens["layers"]], [b["top"] for b in layers],
+                                 f"position {position} of {kept['size']}, from {lens['source']}")
                 continue
             # A turn that went on computed the open chunk again in another
             # batch, and bfloat16 rounds its sums differently.

@@ -58,6 +58,8 @@ inline viewer_self::behavior_type viewer(viewer_self::pointer self,
 class actor_test : public testing::Test {
  protected:
   static constexpr std::uint32_t uid = 1000;
+  // A terabyte of addresses is not always free beside tsan's own.
+  static constexpr std::uint64_t map_bytes = 1u << 30;
 
   actor_test() {
     std::string pattern = testing::TempDir() + "lamina-actors-XXXXXX";
@@ -78,7 +80,8 @@ class actor_test : public testing::Test {
   }
 
   void start() {
-    options_.environment = store::open({.directory = directory_}).value();
+    options_.environment =
+        store::open({.directory = directory_, .map_bytes = map_bytes}).value();
     config_ = std::make_unique<caf::actor_system_config>();
     config_->set("scheduler.policy", caf::atom("testing"));
     config_->set("logger.verbosity", caf::atom("quiet"));

@@ -3,6 +3,12 @@
 #include "tests/unit/actors/fixture.hpp"
 
 namespace lamina {
+
+struct encode_later {
+  encode_rows rows;
+  caf::typed_response_promise<rows_encoded> reply;
+};
+
 namespace {
 
 class generation_test : public actor_test {
@@ -138,6 +144,50 @@ TEST_F(GenerationTest, TheLedgerSaysPresentWhenEverythingIsDurable) {
       EXPECT_EQ(chunk.resid_post, presence::present);
       EXPECT_EQ(chunk.lens, presence::present) << to_string(mode);
     }
+  }
+}
+
+using late_codec = codec_actor::extend<reacts_to<encode_later>>;
+
+/// A codec that lets everything else come first.
+late_codec::behavior_type late(late_codec::pointer self, codec_actor real) {
+  return {
+      [self](const encode_rows& m) {
+        auto promise = self->make_response_promise<
+            caf::typed_response_promise<rows_encoded>>();
+        self->delayed_send(self, std::chrono::milliseconds(50),
+                           encode_later{m, promise});
+        return promise;
+      },
+      [](const decode_values&) -> values_decoded {
+        return fail(error_code::internal, "nobody decodes here");
+      },
+      [self, real](const encode_later& m) {
+        self->request(real, caf::infinite, m.rows)
+            .then([reply = m.reply](const rows_encoded& values) mutable {
+              reply.deliver(values);
+            });
+      },
+  };
+}
+
+TEST_F(GenerationTest, LensRecordsThatAreDoneBeforeTheirRowsAreKeptToo) {
+  auto slower = std::make_shared<system_view>(*view());
+  auto codec = sys_->spawn(late, slower->codecs[0]);
+  slower->codecs = {codec_actor(codec)};
+  auto opened = open(turn("hello", 40)).value();
+  caf::anon_send(opened.generation, view_changed{slower});
+  auto w = watch(opened.generation, {}, true);
+  finish();
+  ASSERT_TRUE(w.log->done && w.log->done->durable);
+  caf::anon_send_exit(codec, caf::exit_reason::user_shutdown);
+  const auto shown = show(opened.conversation).value();
+  for (const auto& chunk : shown->chunks) {
+    EXPECT_EQ(chunk.lens, presence::present);
+    const auto kept =
+        ask<lens_read>(view()->readers[0], read_lens{chunk.name}).value();
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(kept->complete, (1u << chunk.tokens.size()) - 1);
   }
 }
 

@@ -73,6 +73,19 @@ TEST(MemoryTier, AValueWithFewerRowsNeverReplacesOneWithMore) {
   EXPECT_EQ(e->values.begin()->second->rows, 9u);
 }
 
+TEST(MemoryTier, ALowerFidelityNeverReplacesAHigherOne) {
+  memory_tier tier(1000);
+  const auto exact = value(name_of(1), 16, 200);
+  tier.put_values(name_of(1), {exact});
+  auto lossy = std::make_shared<stored_value>(*value(name_of(1), 16, 50));
+  lossy->relative_error = 0.07f;
+  tier.put_values(name_of(1), {lossy});
+  EXPECT_EQ(tier.find(name_of(1))->values.begin()->second, exact);
+  tier.put_values(name_of(2), {lossy});
+  tier.put_values(name_of(2), {exact});
+  EXPECT_EQ(tier.find(name_of(2))->values.begin()->second, exact);
+}
+
 TEST(MemoryTier, OlderNewsOfAChunkInFlightIsIgnored) {
   memory_tier tier(1 << 20);
   auto rows = raw(7);
@@ -102,6 +115,46 @@ TEST(MemoryTier, AnEntryLargerThanTheBudgetIsKeptUntilTheNext) {
   tier.put_values(name_of(1), {value(name_of(1), 16, 100)});
   EXPECT_NE(tier.find(name_of(1)), nullptr);
   tier.put_values(name_of(2), {value(name_of(2), 16, 100)});
+  EXPECT_EQ(tier.find(name_of(1)), nullptr);
+}
+
+TEST(MemoryTier, WhatWasNotUsedForItsTimeToLiveGoes) {
+  memory_tier tier(1 << 20, 1000);
+  tier.advance(5000);
+  tier.put_values(name_of(1), {value(name_of(1), 16, 100)});
+  tier.put_values(name_of(2), {value(name_of(2), 16, 100)});
+  tier.advance(5600);
+  ASSERT_NE(tier.find(name_of(1)), nullptr);
+  tier.advance(5999);
+  EXPECT_EQ(tier.entries(), 2u);
+  tier.advance(6000);
+  EXPECT_EQ(tier.entries(), 1u);
+  EXPECT_EQ(tier.bytes(), 100u);
+  tier.advance(6600);
+  EXPECT_EQ(tier.entries(), 0u);
+  EXPECT_EQ(tier.evictions(), 2u);
+}
+
+TEST(MemoryTier, RowsInFlightOutliveTheirTime) {
+  memory_tier tier(1 << 20, 1000);
+  tier.put_raw(name_of(1), raw(3));
+  tier.put_lens(name_of(1), block());
+  tier.put_values(name_of(2), {value(name_of(2), 16, 100)});
+  tier.advance(1'000'000);
+  EXPECT_EQ(tier.find(name_of(2)), nullptr);
+  ASSERT_NE(tier.find(name_of(1)), nullptr);
+  EXPECT_EQ(tier.find(name_of(1))->raw.end, 3u);
+  EXPECT_EQ(tier.find(name_of(1))->lens, nullptr);
+  EXPECT_EQ(tier.bytes(), 0u);
+}
+
+TEST(MemoryTier, ClockThatGoesBackDropsNothing) {
+  memory_tier tier(1 << 20, 1000);
+  tier.advance(5000);
+  tier.put_values(name_of(1), {value(name_of(1), 16, 100)});
+  tier.advance(100);
+  ASSERT_NE(tier.find(name_of(1)), nullptr);
+  tier.advance(6000);
   EXPECT_EQ(tier.find(name_of(1)), nullptr);
 }
 

@@ -15,21 +15,25 @@ TEST(StoredValue, SmallModelPutsAllLayersIntoOneValue) {
               ElementsAre(value_key{{}, site::resid_post, 0}));
 }
 
-TEST(StoredValue, GroupsKeepWithinTheirBytes) {
+TEST(StoredValue, ValuesHoldWholeKeyGroups) {
   const capture_shape seven_billion{32, 4096, dtype::bfloat16};
-  EXPECT_EQ(layers_per_value(seven_billion), 2u);
-  EXPECT_THAT(value_keys({}, site::resid_post, seven_billion), SizeIs(16));
-  const capture_shape odd{5, 2048, dtype::float32};
+  EXPECT_EQ(layers_per_value(seven_billion), key_interval);
+  EXPECT_THAT(value_keys({}, site::resid_post, seven_billion), SizeIs(4));
+  const capture_shape gpt2{12, 768, dtype::float32};
+  EXPECT_EQ(layers_per_value(gpt2), 12u);
+  const capture_shape odd{21, 2048, dtype::float32};
   EXPECT_THAT(value_keys({}, site::resid_post, odd),
               ElementsAre(value_key{{}, site::resid_post, 0},
-                          value_key{{}, site::resid_post, 2},
-                          value_key{{}, site::resid_post, 4}));
+                          value_key{{}, site::resid_post, 8},
+                          value_key{{}, site::resid_post, 16}));
+  const capture_shape deep{80, 1024, dtype::bfloat16};
+  EXPECT_EQ(layers_per_value(deep), 4 * key_interval);
 }
 
-TEST(StoredValue, OneLayerAboveTheLimitStillHasAValueOfItsOwn) {
-  const capture_shape wide{3, 8192, dtype::float32};
-  EXPECT_EQ(layers_per_value(wide), 1u);
-  EXPECT_THAT(value_keys({}, site::resid_post, wide), SizeIs(3));
+TEST(StoredValue, OneGroupAboveTheLimitStillHasAValueOfItsOwn) {
+  const capture_shape wide{30, 8192, dtype::float32};
+  EXPECT_EQ(layers_per_value(wide), key_interval);
+  EXPECT_THAT(value_keys({}, site::resid_post, wide), SizeIs(4));
 }
 
 TEST(StoredValue, SitesWithoutLayersHaveOneValue) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstring>
 
 #include "tests/unit/client/answers.hpp"
 #include "tests/unit/client/peer.hpp"
@@ -75,6 +76,35 @@ TEST_F(ClientTest, GenerateStreamsInOrderAndEndsWithDone) {
   ASSERT_TRUE(done);
   EXPECT_EQ(done.value().finish, "length");
   EXPECT_EQ(heard, "0000000000001ab");
+}
+
+TEST_F(ClientTest, SearchSendsItsVectorAndReturnsTheLastAnswer) {
+  auto& asking = greeted([](peer& other) {
+    const auto body = other.receive();
+    EXPECT_EQ(body.AsSearch()->layer, 3u);
+    ASSERT_EQ(other.payload().size(), 8u);
+    float sent[2];
+    std::memcpy(sent, other.payload().data(), sizeof sent);
+    EXPECT_EQ(sent[0], 0.5f);
+    EXPECT_EQ(sent[1], -2.0f);
+    wire::SearchResultT found;
+    found.found = 1;
+    other.send(frame_kind::response, make_body(wire::SearchResultT(found)));
+    found.found = 2;
+    found.last = true;
+    other.send(frame_kind::terminal, make_body(std::move(found)));
+  });
+  wire::SearchT request;
+  request.query = 2;
+  request.layer = 3;
+  const std::vector<float> vector{0.5f, -2.0f};
+  std::vector<std::uint64_t> progress;
+  const auto found = asking.search(
+      request, vector,
+      [&](const wire::SearchResultT& part) { progress.push_back(part.found); });
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found.value().found, 2u);
+  EXPECT_EQ(progress, std::vector<std::uint64_t>{1});
 }
 
 TEST_F(ClientTest, ErrorEndsAStreamAndTheConnectionServesOn) {

@@ -37,8 +37,13 @@ class peer {
     if (!read(frame.data() + frame_header_bytes, header.body_bytes()))
       return {};
     request_ = header.request;
-    return decode_request(decode_frame(frame).value().control).value();
+    const auto view = decode_frame(frame).value();
+    payload_.assign(view.payload.begin(), view.payload.end());
+    return decode_request(view.control).value();
   }
+
+  /// Of the request received last.
+  const std::vector<std::byte>& payload() const { return payload_; }
 
   std::uint32_t request() const { return request_; }
 
@@ -74,6 +79,7 @@ class peer {
 
   int socket_;
   std::uint32_t request_ = 0;
+  std::vector<std::byte> payload_;
 };
 
 class ClientTest : public testing::Test {

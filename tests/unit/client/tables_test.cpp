@@ -72,11 +72,18 @@ TEST(ModelsTable, NamesWhatRuns) {
 }
 
 TEST(DoneLine, SaysWhyATurnIsNotDurable) {
-  wire::DoneT done;
-  done.finish = "length";
-  EXPECT_THAT(render_done(done, plain), Not(HasSubstr("durable")));
-  done.not_durable_because = "disk_full: no space";
-  EXPECT_THAT(render_done(done, plain), HasSubstr("not durable: disk_full"));
+  turn_record turn;
+  turn.done.finish = "length";
+  EXPECT_THAT(render_done(turn, plain), Not(HasSubstr("durable")));
+  turn.done.not_durable_because = "disk_full: no space";
+  EXPECT_THAT(render_done(turn, plain), HasSubstr("not durable: disk_full"));
+}
+
+TEST(DoneLine, NamesTheSeedOfASampledTurn) {
+  turn_record turn;
+  EXPECT_THAT(render_done(turn, plain), Not(HasSubstr("seed")));
+  turn.seed = 42;
+  EXPECT_THAT(render_done(turn, plain), HasSubstr("seed 42"));
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ stored_value example_value() {
   for (std::uint32_t layer = 0; layer < 2; ++layer)
     std::memcpy(chunk.row(1 + layer, 0).data(), layers[layer], 8);
   return encode({sample_name(), site::resid_post, 0}, chunk, 1,
-                codec_id::lossless);
+                quality::lossless);
 }
 
 /// "0000  4c 56 41 4c ..." lines, 16 bytes each, as the document has them.

@@ -6,8 +6,10 @@
 #include <cstring>
 #include <memory>
 #include <random>
+#include <vector>
 
 #include "actors/chunks/raw_chunk.hpp"
+#include "actors/codec/row_kernels.hpp"
 
 namespace lamina {
 
@@ -35,6 +37,24 @@ inline raw_chunk_ptr sample_chunk(capture_shape shape) {
         std::memcpy(out + c * size, bytes + sizeof x - size, size);
       }
     }
+  return chunk;
+}
+
+/// Like residual streams: each layer adds to the one below. Channels differ in
+/// size, and a few are outliers.
+inline std::shared_ptr<raw_chunk> walk_chunk(capture_shape shape) {
+  auto chunk = std::make_shared<raw_chunk>(shape, 0);
+  std::mt19937 random(8);
+  std::normal_distribution<float> normal;
+  for (std::uint32_t row = 0; row < chunk_positions; ++row) {
+    std::vector<float> x(shape.width);
+    for (std::uint32_t slot = 0; slot < shape.slots(); ++slot) {
+      for (std::uint32_t c = 0; c < shape.width; ++c)
+        x[c] += normal(random) * (slot == 0 ? 1.0f : 0.3f) *
+                static_cast<float>(1 + c % 3) * (c % 97 == 31 ? 9.0f : 1.0f);
+      narrow(x, shape.element, chunk->row(slot, row).data());
+    }
+  }
   return chunk;
 }
 

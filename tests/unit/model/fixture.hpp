@@ -79,6 +79,7 @@ struct outcome {
   std::map<position_t, std::vector<lens_record>> lens;
   std::map<position_t, bool> rated;
   std::optional<finish_reason> finished;
+  std::optional<error> failed;
   std::optional<std::uint32_t> last_token_text_bytes;
   std::uint32_t prompt_reused = 0;
   std::uint32_t steps = 0;
@@ -97,6 +98,7 @@ struct outcome {
     for (const auto& records : p.lens)
       take(*records);
     finished = p.finished;
+    failed = p.failed;
     last_token_text_bytes = p.last_token_text_bytes;
     prompt_reused = p.prompt_reused;
   }

@@ -96,6 +96,18 @@ TEST_F(ProtocolDocument, GivesTheLimitsThatTheCodeHas) {
       row("stop_strings_max", std::to_string(limits::stop_strings_max))));
   EXPECT_TRUE(
       mentions(row("stop_bytes_max", std::to_string(limits::stop_bytes_max))));
+  EXPECT_TRUE(mentions(row("request_payload_bytes_max",
+                           std::to_string(limits::request_payload_bytes_max))));
+  EXPECT_TRUE(
+      mentions(row("search_top_max", std::to_string(limits::search_top_max))));
+  EXPECT_TRUE(mentions(
+      row("search_context_max", std::to_string(limits::search_context_max))));
+  EXPECT_TRUE(mentions(row("search_context_bytes_max",
+                           std::to_string(limits::search_context_bytes_max))));
+  EXPECT_TRUE(mentions(row("search_text_bytes_max",
+                           std::to_string(limits::search_text_bytes_max))));
+  EXPECT_TRUE(mentions(row("search_conversations_max",
+                           std::to_string(limits::search_conversations_max))));
 }
 
 TEST_F(ProtocolDocument, TranscriptIsWhatTheCodeSends) {

@@ -130,7 +130,7 @@ TEST(FrameHeader, RefusesUnknownKindsAndFlags) {
 TEST(FrameHeader, RefusesLengthsBeyondTheLimitsFromTheHeaderAlone) {
   const auto control = limits::control_bytes_max;
   const auto payload = limits::payload_bytes_max;
-  // Response headers: requests have no payload at all.
+  // Response headers: payloads in requests have a smaller limit.
   const auto head = with<std::uint8_t>(ping_frame(), 6, 2);
   EXPECT_TRUE(decode_header(with<std::uint32_t>(head, 12, control)));
   EXPECT_EQ(refusal_of(with<std::uint32_t>(head, 12, control + 8)).code,
@@ -150,9 +150,25 @@ TEST(FrameHeader, RefusesControlLengthsThatNoEncoderWrites) {
               error_code::malformed_frame);
 }
 
-TEST(FrameHeader, RefusesRequestsWithPayload) {
-  EXPECT_EQ(refusal_of(with<std::uint32_t>(ping_frame(), 16, 1)).code,
-            error_code::malformed_frame);
+TEST(FrameHeader, RefusesRequestPayloadsBeyondTheirOwnLimit) {
+  const auto most = limits::request_payload_bytes_max;
+  EXPECT_TRUE(decode_header(with<std::uint32_t>(ping_frame(), 16, most)));
+  EXPECT_EQ(refusal_of(with<std::uint32_t>(ping_frame(), 16, most + 1)).code,
+            error_code::limit_exceeded);
+}
+
+TEST(EncodeFrame, OnlyASearchMayCarryAPayloadInARequest) {
+  const auto payload = from_hex("00 00 80 3f");
+  for (const auto& body : samples::every_message()) {
+    if (!may_send(sender::client, body.type)) continue;
+    const bool search = body.type == wire::Body::Search;
+    EXPECT_EQ(
+        try_encode_frame(frame_kind::request, 1, body, payload).has_value(),
+        search)
+        << name_of(body.type);
+    EXPECT_EQ(check_request_payload(body.type, 4).has_value(), search);
+    EXPECT_TRUE(check_request_payload(body.type, 0));
+  }
 }
 
 TEST(Frame, EveryFlippedBitIsNoticed) {

@@ -186,6 +186,24 @@ TEST(DecodeControl, RefusesStopStringsBeyondTheirLimits) {
   EXPECT_EQ(decode(generate).error().code, error_code::limit_exceeded);
 }
 
+TEST(DecodeControl, RefusesSearchesBeyondTheirLimits) {
+  wire::SearchT search;
+  search.text.assign(limits::search_text_bytes_max, 'x');
+  search.conversations.assign(limits::search_conversations_max,
+                              "0000000000001");
+  const auto decode = [](const wire::SearchT& request) {
+    const auto bytes = encode_control(make_body(wire::SearchT(request)));
+    return decode_request(
+        std::as_bytes(std::span(bytes.value().data(), bytes.value().size())));
+  };
+  EXPECT_TRUE(decode(search));
+  search.text.push_back('x');
+  EXPECT_EQ(decode(search).error().code, error_code::limit_exceeded);
+  search.text.pop_back();
+  search.conversations.push_back("0000000000001");
+  EXPECT_EQ(decode(search).error().code, error_code::limit_exceeded);
+}
+
 // The largest conversation that fits a control message must pass the limits
 // on tables and unpacked size.
 TEST(DecodeControl, AcceptsEveryMessageThatFitsItsBytes) {

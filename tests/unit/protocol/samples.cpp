@@ -125,6 +125,33 @@ void add_responses(std::vector<wire::BodyUnion>& all) {
   all.push_back(error_body({error_code::not_found, "no such thing"}));
 }
 
+wire::BodyUnion search() {
+  wire::SearchT made;
+  made.conversation = "0000000000001";
+  made.position = 40;
+  made.layer = 3;
+  made.conversations = {"0000000000001", "0000000000002"};
+  made.model = "demo";
+  made.text = {' ', 's', 'e', 'a'};
+  made.text_match = 2;
+  return make_body(std::move(made));
+}
+
+wire::BodyUnion search_result() {
+  auto hit = std::make_unique<wire::SearchHitT>();
+  hit->score = 0.5f;
+  hit->conversation = "0000000000001";
+  hit->token = token(7);
+  hit->before = {'t', 'h', 'e'};
+  hit->text = {0xe2, 0x82};
+  hit->after = {'.'};
+  wire::SearchResultT made;
+  made.hits.push_back(std::move(hit));
+  made.chunks_total = 12;
+  made.last = true;
+  return make_body(std::move(made));
+}
+
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -137,6 +164,8 @@ std::vector<wire::BodyUnion> every_message() {
   std::vector<wire::BodyUnion> all;
   add_requests(all);
   add_responses(all);
+  all.push_back(search());
+  all.push_back(search_result());
   return all;
 }
 

@@ -146,7 +146,7 @@ TEST_F(DamageTest, NewerFormatIsRefusedByNumber) {
   EXPECT_THAT(opened.error().context, HasSubstr("99"));
 }
 
-TEST_F(DamageTest, FileThatIsNoDatabaseIsCorrupt) {
+TEST_F(DamageTest, FileThatIsNoDatabaseIsSetAside) {
   close();
   std::FILE* file =
       std::fopen((options().directory / "data.mdb").c_str(), "r+");
@@ -154,9 +154,12 @@ TEST_F(DamageTest, FileThatIsNoDatabaseIsCorrupt) {
   const std::vector<char> zeros(8192);
   std::fwrite(zeros.data(), 1, zeros.size(), file);
   std::fclose(file);
-  const auto opened = store::open(options());
-  ASSERT_TRUE(opened.has_error());
-  EXPECT_EQ(opened.error().code, error_code::corrupt);
+  open();
+  ASSERT_TRUE(store_->opened().damage);
+  EXPECT_EQ(store_->opened().damage->code, error_code::corrupt);
+  EXPECT_EQ(store_->opened().moved_to, options().directory / "damaged-1");
+  EXPECT_TRUE(std::filesystem::exists(store_->opened().moved_to / "data.mdb"));
+  EXPECT_THAT(reader_->conversations().value(), SizeIs(0));
 }
 
 }  // namespace

@@ -130,6 +130,40 @@ TEST_F(StoreTest, RecomputedValueReplacesADifferentOneOfAsManyRows) {
             1u);
 }
 
+stored_value_ptr lossy(const digest& chunk_name, float relative_error,
+                       std::size_t bytes) {
+  auto v = std::make_shared<stored_value>(*value(chunk_name, 16, bytes));
+  v->relative_error = relative_error;
+  return v;
+}
+
+TEST_F(StoreTest, HigherFidelityReplacesLowerNeverTheReverse) {
+  put({put_conversation{conversation(1)},
+       put_chunk{1, 0, chunk(name(1), 16), {lossy(name(1), 0.07f, 300)}, {}}});
+  EXPECT_NEAR(read(name(1))->relative_error, 0.07f, 1e-5f);
+  put({put_values{name(1), {lossy(name(1), 0.14f, 200)}}});
+  EXPECT_THAT(read(name(1))->bytes, SizeIs(300));
+  const auto better = put(
+      {put_chunk{1, 0, chunk(name(1), 16), {lossy(name(1), 0.005f, 600)}, {}}});
+  EXPECT_EQ(better.values_written, 1u) << "also along the way of a turn";
+  EXPECT_THAT(read(name(1))->bytes, SizeIs(600));
+  put({put_values{name(1), {value(name(1), 16, 900)}}});
+  EXPECT_EQ(read(name(1))->relative_error, 0);
+  put({put_chunk{1, 0, chunk(name(1), 16), {lossy(name(1), 0.07f, 300)}, {}}});
+  EXPECT_THAT(read(name(1))->bytes, SizeIs(900));
+}
+
+TEST_F(StoreTest, ALossyValueOfTheSameQualityIsWrittenOnce) {
+  put({put_conversation{conversation(1)},
+       put_chunk{1, 0, chunk(name(1), 16), {lossy(name(1), 0.07f, 300)}, {}}});
+  const auto again = put(
+      {put_chunk{1, 0, chunk(name(1), 16), {lossy(name(1), 0.07f, 300)}, {}}});
+  EXPECT_EQ(again.values_shared, 1u);
+  EXPECT_EQ(
+      put({put_values{name(1), {lossy(name(1), 0.07f, 300)}}}).values_shared,
+      1u);
+}
+
 TEST_F(StoreTest, ValuesOfAnUnknownNameAreNotStored) {
   const auto report = commit({put_values{name(1), {value(name(1), 16)}}});
   ASSERT_TRUE(report.failed[0].has_value());

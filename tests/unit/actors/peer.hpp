@@ -1,0 +1,88 @@
+// The far end of a session, without a socket: asks in frames and collects the
+// answers. Works on real threads and on CAF's test scheduler.
+#pragma once
+
+#include <caf/all.hpp>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "actors/spawn.hpp"
+#include "protocol/frame.hpp"
+#include "protocol/message.hpp"
+
+namespace lamina {
+
+class peer final : public outbox, public std::enable_shared_from_this<peer> {
+ public:
+  struct answer {
+    std::vector<wire::BodyUnion> bodies;  // the last one is the terminal
+    std::size_t payload_bytes = 0;
+
+    template <class T>
+    const T* last() const {
+      const auto& body = bodies.back();
+      return body.type == wire::BodyUnionTraits<T>::enum_value
+                 ? static_cast<const T*>(body.value)
+                 : nullptr;
+    }
+  };
+
+  /// Says hello; the answer to that is not waited for.
+  void connect(caf::actor_system& sys, const supervisor_actor& top,
+               std::uint32_t uid) {
+    session_ = spawn_session(sys, uid, shared_from_this());
+    caf::anon_send(top, follow_views{session_});
+    begin(make_body(wire::HelloT{}));
+  }
+
+  void disconnect() { caf::anon_send(session_, connection_closed{}); }
+
+  std::uint32_t begin(wire::BodyUnion body) {
+    const auto request = ++newest_;
+    caf::anon_send(session_,
+                   frame_received{request, std::make_shared<wire::BodyUnion>(
+                                               std::move(body))});
+    return request;
+  }
+
+  /// Waits for the terminal frame.
+  answer finish(std::uint32_t request) {
+    std::unique_lock lock(mutex_);
+    arrived_.wait(lock, [&] { return ended_[request]; });
+    auto a = std::move(answers_[request]);
+    answers_.erase(request);
+    return a;
+  }
+
+  answer ask(wire::BodyUnion body) { return finish(begin(std::move(body))); }
+
+  void send(std::shared_ptr<const std::vector<std::byte>> frame) override {
+    auto view = decode_frame(*frame).value();
+    auto body = decode_response(view.control).value();
+    std::lock_guard lock(mutex_);
+    auto& a = answers_[view.header.request];
+    a.bodies.push_back(std::move(body));
+    a.payload_bytes += view.payload.size();
+    if (view.header.kind == frame_kind::terminal)
+      ended_[view.header.request] = true;
+    arrived_.notify_all();
+    caf::anon_send(session_, frames_written{++written_});
+  }
+  void take_next() override {}
+  void close() override {}
+
+ private:
+  session_actor session_;
+  std::uint32_t newest_ = 0;
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::map<std::uint32_t, answer> answers_;
+  std::map<std::uint32_t, bool> ended_;
+  std::uint64_t written_ = 0;
+};
+
+}  // namespace lamina

@@ -1,0 +1,172 @@
+// Reading back: what is missing or damaged is computed again, stored again, and
+// the ledger says what is there.
+#include <nlohmann/json.hpp>
+
+#include "actors/rows.hpp"
+#include "protocol/id_text.hpp"
+#include "tests/unit/actors/fixture.hpp"
+#include "tests/unit/actors/peer.hpp"
+
+namespace lamina {
+namespace {
+
+class reading_test : public actor_test {
+ protected:
+  reading_test() { start(); }
+
+  load_rows first_chunk() {
+    auto shown = show(newest_).value();
+    auto load = load_rows::of(shown->record, shown->chunks[0].name, 0, 0,
+                              chunk_positions);
+    load.keys = value_keys(load.name, site::resid_post, load.shape);
+    load.position_end = chunk_positions;
+    load.restore = true;
+    return load;
+  }
+
+  /// As a request does, which has asked the catalog before.
+  result<rows_loaded> load(const load_rows& wanted) {
+    EXPECT_TRUE(show(newest_));
+    auto source = sys_->spawn(rows, view());
+    auto loaded = ask<result<rows_loaded>>(rows_actor(source), wanted);
+    caf::anon_send_exit(source, caf::exit_reason::user_shutdown);
+    finish();
+    return loaded;
+  }
+
+  /// One bit of each value of the chunk turns over while the system is down.
+  void damage(const load_rows& chunk) {
+    stop();
+    {
+      auto env = store::open({.directory = directory_, .map_bytes = map_bytes})
+                     .value();
+      put_values spoilt{chunk.name, {}};
+      const auto values = env->reader()->values(chunk.keys).value();
+      for (const auto& value : values) {
+        auto copy = std::make_shared<stored_value>(*value);
+        copy->bytes.back() ^= std::byte{1};
+        spoilt.values.push_back(std::move(copy));
+      }
+      const std::vector<write_op> ops{std::move(spoilt)};
+      ASSERT_TRUE(env->commit(ops));
+    }
+    start();
+  }
+
+  presence activations() { return show(newest_).value()->chunks[0].resid_post; }
+  presence lens() { return show(newest_).value()->chunks[0].lens; }
+
+  int damages() {
+    auto text = ask<std::string>(top_, get_status{});
+    return nlohmann::json::parse(text)["damages"];
+  }
+};
+
+using ReadingTest = reading_test;
+
+TEST_F(ReadingTest, ADamagedValueIsToldComputedAgainAndStoredAgain) {
+  complete_turn(turn("hello", 30));
+  const auto chunk = first_chunk();
+  const auto before = load(chunk).value();
+  damage(chunk);
+  const auto again = load(chunk);
+  ASSERT_TRUE(again) << to_string(again.error());
+  EXPECT_EQ(again.value().source, answer_source::recomputed);
+  EXPECT_EQ(damages(), 1);
+  EXPECT_EQ(activations(), presence::present) << "it was stored again";
+  stop();
+  start();
+  const auto healed = load(chunk).value();
+  EXPECT_EQ(healed.source, answer_source::disk);
+  EXPECT_EQ(damages(), 0);
+  for (std::uint32_t layer = 0; layer < chunk.shape.layers; ++layer) {
+    const auto slot = slot_of(site::resid_post, layer, chunk.shape.layers);
+    EXPECT_TRUE(std::ranges::equal(healed.rows.chunk->rows(slot),
+                                   before.rows.chunk->rows(slot)));
+  }
+}
+
+TEST_F(ReadingTest, DamageThatNobodyCanRepairStandsInTheLedger) {
+  options_.restorer.enabled = false;
+  stop();
+  start();
+  complete_turn(turn("hello", 30));
+  const auto chunk = first_chunk();
+  damage(chunk);
+  EXPECT_EQ(load(chunk).value().source, answer_source::recomputed);
+  EXPECT_EQ(activations(), presence::corrupt);
+  stop();
+  start();
+  EXPECT_EQ(activations(), presence::corrupt) << "after a restart, too";
+}
+
+TEST_F(ReadingTest, WhatWasNeverAskedForIsNotStoredByALook) {
+  auto options = turn("hello", 30);
+  options->capture = false;
+  complete_turn(options);
+  auto chunk = first_chunk();
+  chunk.restore = false;
+  EXPECT_EQ(load(chunk).value().source, answer_source::recomputed);
+  EXPECT_EQ(load(chunk).value().source, answer_source::recomputed);
+  EXPECT_EQ(statistics().values, 0u);
+}
+
+TEST_F(ReadingTest, LossyRowsSayTheirErrorAndExactOnesAreComputedAgain) {
+  auto options = turn("hello", 30);
+  options->kept = quality::balanced;
+  complete_turn(options);
+  auto chunk = first_chunk();
+  const auto lossy = load(chunk).value();
+  EXPECT_GT(lossy.relative_error, 0);
+  EXPECT_LE(lossy.relative_error, bounds_of(quality::balanced).row);
+  chunk.exact = true;
+  const auto exact = load(chunk).value();
+  EXPECT_EQ(exact.source, answer_source::recomputed);
+  EXPECT_EQ(exact.relative_error, 0);
+  const auto slot = slot_of(site::resid_post, 0, chunk.shape.layers);
+  EXPECT_FALSE(std::ranges::equal(exact.rows.chunk->rows(slot),
+                                  lossy.rows.chunk->rows(slot)));
+  chunk.exact = false;
+  EXPECT_GT(load(chunk).value().relative_error, 0)
+      << "lossy ones stay what is kept";
+}
+
+TEST_F(ReadingTest, ARecomputedChunkIsKeptInTheModelsQuality) {
+  auto options = turn("hello", 30);
+  options->kept = quality::high;
+  complete_turn(options);
+  auto chunk = first_chunk();
+  damage(chunk);
+  chunk.kept = quality::high;
+  EXPECT_EQ(load(chunk).value().source, answer_source::recomputed);
+  stop();
+  start();
+  const auto kept = load(chunk).value();
+  EXPECT_EQ(kept.source, answer_source::disk);
+  EXPECT_GT(kept.relative_error, 0);
+  EXPECT_LE(kept.relative_error, bounds_of(quality::high).row);
+}
+
+TEST_F(ReadingTest, RecordsComputedForAClickAreInTheLedger) {
+  auto options = turn("hello", 30);
+  options->lens = lens_mode::on_demand;
+  complete_turn(options);
+  EXPECT_EQ(lens(), presence::on_demand);
+  auto p = std::make_shared<peer>();
+  p->connect(*sys_, top_, uid);
+  wire::GetLensT ask;
+  ask.conversation = conversation_text(newest_);
+  for (position_t i = 0; i < chunk_positions; ++i)
+    ask.positions.push_back(i);
+  run();
+  const auto click = p->begin(make_body(std::move(ask)));
+  finish();
+  EXPECT_NE(p->finish(click).last<wire::LensResultT>(), nullptr);
+  EXPECT_EQ(lens(), presence::present);
+  stop();
+  start();
+  EXPECT_EQ(lens(), presence::present) << "after a restart, too";
+}
+
+}  // namespace
+}  // namespace lamina
