@@ -48,6 +48,15 @@ def generate(daemon, prompt, conversation=None):
     return turn
 
 
+def most_telling(daemon, conversation, tokens):
+    """The position where a sure prediction takes shape latest on the way up: the largest
+    divergence of the layers from a last one that is certain."""
+    def score(position):
+        layers = daemon.json("lens", conversation, position)["layers"][1:]
+        return layers[-1]["top"][0]["probability"] * sum(layer["kl_to_final"] for layer in layers)
+    return max((str(token["position"]) for token in tokens), key=score)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--untimed", action="store_true")
@@ -68,7 +77,7 @@ def run(daemon, limit_ms):
     conversation = first["conversation"]
     generate(daemon, PROMPTS[1], conversation)
 
-    position = str(first["tokens"][40]["position"])
+    position = most_telling(daemon, conversation, first["tokens"][16:112])
     say(f"2. Click on token {position} of the first turn: what every layer would have said next.")
     before = daemon.json("lens", conversation, position)
     show(daemon, "lens", conversation, position)
