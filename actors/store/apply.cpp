@@ -45,6 +45,14 @@ result<void> run(write_transaction& txn, const put_chunk& op,
   BOOST_OUTCOME_TRYV(check_values(record.name, op.values));
   BOOST_OUTCOME_TRY(known, exists(txn, op.conversation));
   if (!known) return no_conversation(op.conversation);
+  if (op.index > 0) {
+    BOOST_OUTCOME_TRY(before, txn.find(txn.in().chunks,
+                                       key_of(op.conversation, op.index - 1)));
+    if (!before)
+      return fail(error_code::out_of_range, name_of(op.conversation) +
+                                                " is not stored up to chunk " +
+                                                std::to_string(op.index));
+  }
   auto there = read_chunk(txn, op.conversation, op.index);
   // A damaged record gives way to the new one. Whose reference it held is
   // lost with it: one too many keeps bytes, until a repair finds it.
@@ -67,6 +75,10 @@ result<void> run(write_transaction& txn, const put_chunk& op,
   BOOST_OUTCOME_TRYV(
       write_values(txn, record.name, op.values, equal_rows::keep, report));
   return merge_lens(txn, record.name, op.lens, report);
+}
+
+result<void> run(write_transaction& txn, const cut_chunks& op, commit_report&) {
+  return remove_chunks(txn, op.conversation, op.from);
 }
 
 result<void> run(write_transaction& txn, const put_lens& op,

@@ -85,8 +85,10 @@ result<void> write_chunk(write_transaction& txn, conversation_id id,
   return txn.put(txn.in().chunks, key, seal(key, encode(record)));
 }
 
-result<void> remove_conversation(write_transaction& txn, conversation_id id) {
-  BOOST_OUTCOME_TRY(keys, txn.keys(txn.in().chunks, key_of(id)));
+result<void> remove_chunks(write_transaction& txn, conversation_id id,
+                           std::uint32_t from) {
+  BOOST_OUTCOME_TRY(
+      keys, txn.keys(txn.in().chunks, key_of(id), SIZE_MAX, key_of(id, from)));
   for (const auto& key : keys) {
     BOOST_OUTCOME_TRY(record, txn.get(txn.in().chunks, key));
     // A damaged record no longer says whose reference it holds: what that
@@ -98,6 +100,11 @@ result<void> remove_conversation(write_transaction& txn, conversation_id id) {
     }
     BOOST_OUTCOME_TRYV(txn.remove(txn.in().chunks, key));
   }
+  return success();
+}
+
+result<void> remove_conversation(write_transaction& txn, conversation_id id) {
+  BOOST_OUTCOME_TRYV(remove_chunks(txn, id, 0));
   const auto record = read_conversation(txn, id);
   if (txn.failure()) return *txn.failure();
   if (record.has_value() && record.value()) {

@@ -25,6 +25,11 @@ result<std::optional<chunk_record>> read_chunk(write_transaction& txn,
 result<void> write_chunk(write_transaction& txn, conversation_id id,
                          std::uint32_t index, const chunk_record& record);
 
+/// Removes the chunk records from index `from` on and gives up their
+/// references.
+result<void> remove_chunks(write_transaction& txn, conversation_id id,
+                           std::uint32_t from);
+
 /// Removes the records and gives up the references.
 result<void> remove_conversation(write_transaction& txn, conversation_id id);
 

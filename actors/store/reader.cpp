@@ -117,15 +117,17 @@ result<std::vector<chunk_record>> reader::chunks(conversation_id id) {
   std::vector<chunk_record> chunks;
   BOOST_OUTCOME_TRY(more, at.seek(prefix));
   while (more && starts_with(at.key(), prefix)) {
-    // A gap (a failed commit, then a crash) ends what can be read: what lies
-    // behind it has lost its position.
+    // A gap (a failed commit, then a crash) or a chunk that is not full ends
+    // what can be read: what lies behind it has lost its position.
     const auto expected = key_of(id, static_cast<std::uint32_t>(chunks.size()));
     if (!std::ranges::equal(at.key(), byte_view(expected))) break;
     BOOST_OUTCOME_TRY(bytes, at.value().copy());
     BOOST_OUTCOME_TRY(chunk, open_chunk(at.key(), bytes));
     BOOST_OUTCOME_TRY(name, read_name(now.txn(), env_->in, chunk.name));
     overlay(name, chunk);
+    const bool last = chunk.tokens.size() < chunk_positions;
     chunks.push_back(std::move(chunk));
+    if (last) break;
     BOOST_OUTCOME_TRY(another, at.next());
     more = another;
   }

@@ -23,13 +23,22 @@ struct put_conversation {
 /// open tail with fewer tokens than the record that is there is ignored: late
 /// news. Values that exist with as many rows and no greater error are not
 /// written again. Fails with not_found when the conversation is not there (any
-/// more).
+/// more), and with out_of_range when the chunk before is not: nothing behind a
+/// gap could be read again.
 struct put_chunk {
   conversation_id conversation = 0;
   std::uint32_t index = 0;
   chunk_record record;
   std::vector<stored_value_ptr> values;
   lens_block_ptr lens;  // may be null
+};
+
+/// Removes the conversation's chunk records from index `from` on: a turn that
+/// begins there takes the place of what a crash left behind a gap. Does nothing
+/// when the conversation is not there.
+struct cut_chunks {
+  conversation_id conversation = 0;
+  std::uint32_t from = 0;
 };
 
 /// Merges lens records into those of a chunk; ignored when nobody refers to
@@ -73,7 +82,7 @@ struct touch_conversations {
 };
 
 using write_op =
-    std::variant<put_conversation, put_chunk, put_lens, put_values,
+    std::variant<put_conversation, put_chunk, cut_chunks, put_lens, put_values,
                  fork_conversation, delete_conversation, touch_conversations>;
 
 }  // namespace lamina

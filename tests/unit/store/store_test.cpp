@@ -224,6 +224,39 @@ TEST_F(StoreTest, FailedOperationLeavesTheOthersOfItsBatch) {
   EXPECT_EQ(statistics().values, 1u);
 }
 
+TEST_F(StoreTest, AChunkBehindAGapIsRefused) {
+  const auto report =
+      commit({put_conversation{conversation(1)},
+              put_chunk{1, 0, chunk(name(1), 16), {}, nullptr},
+              put_chunk{1, 2, chunk(name(2), 16), {}, nullptr}});
+  EXPECT_FALSE(report.failed[1]);
+  ASSERT_TRUE(report.failed[2]);
+  EXPECT_EQ(report.failed[2]->code, error_code::out_of_range);
+  EXPECT_EQ(references(name(2)), 0u);
+}
+
+TEST_F(StoreTest, ACutLeavesNoStaleChunkBehindANewTail) {
+  std::vector<write_op> ops{put_conversation{conversation(1)}};
+  for (std::uint8_t i = 0; i < 4; ++i)
+    ops.push_back(put_chunk{1, i, chunk(name(i + 1), 16), {}, nullptr});
+  put(ops);
+  put({cut_chunks{1, 2}, put_chunk{1, 2, chunk(name(8), 5), {}, nullptr}});
+  EXPECT_THAT(chunks(1), SizeIs(3));
+  EXPECT_EQ(references(name(3)), 0u);
+  EXPECT_EQ(references(name(4)), 0u);
+  EXPECT_EQ(statistics().tombstones, 2u);
+  put({cut_chunks{9, 0}});
+  EXPECT_THAT(chunks(1), SizeIs(3)) << "another's are left alone";
+}
+
+TEST_F(StoreTest, ReadingStopsAtAChunkThatIsNotFull) {
+  put({put_conversation{conversation(1)},
+       put_chunk{1, 0, chunk(name(1), 16), {}, nullptr},
+       put_chunk{1, 1, chunk(name(8), 5), {}, nullptr},
+       put_chunk{1, 2, chunk(name(2), 16), {}, nullptr}});
+  EXPECT_THAT(chunks(1), SizeIs(2));
+}
+
 TEST_F(StoreTest, ReadersAreCounted) {
   EXPECT_EQ(statistics().readers, 1u);
   {
