@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "actors/store/conversations.hpp"
 #include "actors/store/sealed.hpp"
 #include "actors/store/stored_records.hpp"
 
@@ -16,6 +17,21 @@ value_summary value_of(const stored_value& value) {
 
 bool is_as_faithful(const value_summary& a, const value_summary& b) {
   return a.relative_error <= b.relative_error;
+}
+
+// The most tokens that any chunk of this name has.
+result<std::uint32_t> longest_of(write_transaction& txn, const digest& name) {
+  std::uint32_t longest = 0;
+  BOOST_OUTCOME_TRY(referrers, referrers_of(txn, name));
+  for (const referrer& r : referrers) {
+    const auto chunk = read_chunk(txn, r.conversation, r.index);
+    if (txn.failure()) return *txn.failure();
+    // A damaged one may have been full.
+    if (chunk.has_error() || !chunk.value()) return chunk_positions;
+    longest = std::max(
+        longest, static_cast<std::uint32_t>(chunk.value()->tokens.size()));
+  }
+  return longest;
 }
 
 // True when the value was written; `record` follows.
@@ -33,14 +49,19 @@ result<bool> write_value(write_transaction& txn, const stored_value& value,
       BOOST_OUTCOME_TRY(bytes, there->copy());
       if (std::ranges::equal(stored_bytes_of(bytes), value.bytes)) return false;
     }
-    record.held.value_bytes -= key.size() + there->size();
+    // A damaged name record may say less; repair counts it again.
+    record.held.value_bytes -= std::min<std::uint64_t>(
+        record.held.value_bytes, key.size() + there->size());
   }
   const auto prefix = pack(value_of(value));
   BOOST_OUTCOME_TRYV(txn.put(
       txn.in().values, key, std::as_bytes(std::span(&prefix, 1)), value.bytes));
   record.held.value_bytes +=
       key.size() + value_prefix_bytes + value.bytes.size();
-  record.evicted &= ~evicted_bit(value.key.at);
+  const auto bit = evicted_bit(value.key.at);
+  if ((record.evicted & bit) == 0) return true;
+  BOOST_OUTCOME_TRY(longest, longest_of(txn, value.key.chunk));
+  if (value.rows >= longest) record.evicted &= ~bit;
   return true;
 }
 

@@ -21,7 +21,7 @@ result<void> check_values(const digest& name,
 
 /// Fewer rows never replace more, and a lower fidelity never a higher one of as
 /// many rows; a higher one always does. A site that is written to counts as
-/// evicted no longer.
+/// evicted no longer, once its rows are as many as any conversation has of it.
 result<void> write_values(write_transaction& txn, const digest& name,
                           std::span<const stored_value_ptr> values,
                           equal_rows policy, commit_report& report);

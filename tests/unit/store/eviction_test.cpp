@@ -311,5 +311,15 @@ TEST_F(EvictionTest, BudgetIsKeptThroughTenTimesItsBytes) {
   EXPECT_EQ(store_->repair(100'000).value().repaired(), 0u);
 }
 
+TEST_F(EvictionTest, FewerRowsThanAReferrerHasLeaveTheChunkEvicted) {
+  talk(1, 10, {1});
+  evict(down_to(0));
+  EXPECT_EQ(chunks(1)[0].resid_post, presence::evicted);
+  put({put_values{name(1), {value(name(1), 9)}}});
+  EXPECT_EQ(chunks(1)[0].resid_post, presence::evicted);
+  put({put_values{name(1), {value(name(1), 16)}}});
+  EXPECT_EQ(chunks(1)[0].resid_post, presence::present);
+}
+
 }  // namespace
 }  // namespace lamina
