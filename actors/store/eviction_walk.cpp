@@ -10,6 +10,7 @@ namespace lamina {
 namespace {
 
 constexpr std::size_t entries_at_a_time = 256;
+constexpr std::size_t corrections_max = 10'000;  // in one transaction
 
 }  // namespace
 
@@ -81,7 +82,9 @@ result<bool> eviction_walk::wanted(const standing& s,
 // they would never grow old.
 result<void> eviction_walk::correct_times() {
   const auto future = key_of(access_entry{asked_.now_unix_ms + 1, 0});
-  BOOST_OUTCOME_TRY(keys, txn_.keys(txn_.in().access, {}, SIZE_MAX, future));
+  BOOST_OUTCOME_TRY(keys,
+                    txn_.keys(txn_.in().access, {}, corrections_max, future));
+  report_.more |= keys.size() == corrections_max;
   for (const auto& key : keys) {
     const access_entry entry = access_of(key);
     const auto there = read_conversation(txn_, entry.id);
