@@ -55,7 +55,7 @@ caf::result<lens_found> shard_state::lens_of(const find_lens& m) {
   self->request(view->reader_of(m.name), read_timeout, read_lens{m.name})
       .then(
           [this, name = m.name](const lens_read& read) {
-            if (!read)
+            if (!read && read.error().code == error_code::corrupt)
               self->send(view->supervisor,
                          damage_found{"lens records of " + to_string(name) +
                                       ": " + lamina::to_string(read.error())});
@@ -142,7 +142,7 @@ shard_self::behavior_type shard(shard_state::pointer self,
   return {
       [&state](const publish_rows& m) { state.tier.put_raw(m.name, m.rows); },
       [&state](const publish_values& m) {
-        state.tier.put_values(m.name, m.values);
+        state.tier.put_sealed(m.name, m.values);
       },
       [&state](const publish_lens& m) {
         auto block = make_lens_block(m.rows->layers);

@@ -51,18 +51,24 @@ void memory_tier::put_raw(const digest& name, const ready_rows& rows) {
 void memory_tier::put_values(const digest& name,
                              const std::vector<stored_value_ptr>& values) {
   auto& e = touch(name);
-  std::uint32_t rows = chunk_positions;
   for (const auto& value : values) {
-    rows = std::min(rows, value->rows);
     auto& slot = e.values[value->key];
     if (!slot || replaces(*value, *slot)) slot = value;
   }
-  if (e.raw.chunk && !values.empty() && rows >= e.raw.end) {
+  resize(e, bytes_of(e));
+  evict(name);
+}
+
+void memory_tier::put_sealed(const digest& name,
+                             const std::vector<stored_value_ptr>& values) {
+  auto& e = touch(name);
+  const bool covered = std::ranges::all_of(
+      values, [&e](const auto& value) { return value->rows >= e.raw.end; });
+  if (e.raw.chunk && !values.empty() && covered) {
     raw_bytes_ -= e.raw.chunk->bytes();
     e.raw = {};
   }
-  resize(e, bytes_of(e));
-  evict(name);
+  put_values(name, values);
 }
 
 void memory_tier::put_lens(const digest& name, lens_block_ptr block) {

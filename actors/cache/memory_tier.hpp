@@ -40,9 +40,13 @@ class memory_tier {
   /// Rows of a chunk in flight; more rows replace fewer.
   void put_raw(const digest& name, const ready_rows& rows);
 
-  /// Values take the place of raw rows that they cover. A value with more rows
-  /// replaces one with fewer.
+  /// A value with more rows replaces one with fewer.
   void put_values(const digest& name,
+                  const std::vector<stored_value_ptr>& values);
+
+  /// All values of a chunk, as its rows were encoded: they take the place of
+  /// the raw rows that they cover.
+  void put_sealed(const digest& name,
                   const std::vector<stored_value_ptr>& values);
 
   void put_lens(const digest& name, lens_block_ptr block);

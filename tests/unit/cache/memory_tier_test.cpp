@@ -57,12 +57,20 @@ TEST(MemoryTier, RowsInFlightAreNeverEvicted) {
 TEST(MemoryTier, ValuesThatCoverTheRowsTakeTheirPlace) {
   memory_tier tier(1 << 20);
   tier.put_raw(name_of(1), raw(5));
-  tier.put_values(name_of(1), {value(name_of(1), 4, 10)});
+  tier.put_sealed(name_of(1), {value(name_of(1), 4, 10)});
   EXPECT_NE(tier.find(name_of(1))->raw.chunk, nullptr) << "row 4 is only raw";
-  tier.put_values(name_of(1), {value(name_of(1), 5, 10)});
+  tier.put_sealed(name_of(1), {value(name_of(1), 5, 10)});
   EXPECT_EQ(tier.find(name_of(1))->raw.chunk, nullptr);
   EXPECT_EQ(tier.raw_bytes(), 0u);
   EXPECT_EQ(tier.bytes(), 10u);
+}
+
+TEST(MemoryTier, ValuesReadOfOneSiteLeaveTheRowsInFlight) {
+  memory_tier tier(1 << 20);
+  tier.put_raw(name_of(1), raw(5));
+  tier.put_values(name_of(1), {value(name_of(1), 16, 10)});
+  EXPECT_NE(tier.find(name_of(1))->raw.chunk, nullptr)
+      << "the other sites are only raw";
 }
 
 TEST(MemoryTier, AValueWithFewerRowsNeverReplacesOneWithMore) {
