@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <caf/all.hpp>
+#include <map>
 #include <utility>
 
 namespace lamina {
@@ -17,6 +18,34 @@ bool is_wanted_now(const std::vector<write_op>& ops) {
   });
 }
 
+/// Who is told that all of a conversation up to a position is stored. A chunk
+/// that failed leaves a gap.
+std::map<conversation_id, position_t> complete_up_to(
+    std::span<const write_op> ops, const commit_report& done) {
+  std::map<conversation_id, position_t> ends;
+  for (std::size_t i = 0; i < ops.size(); ++i)
+    if (const auto* put = std::get_if<put_conversation>(&ops[i]);
+        put && !done.failed[i])
+      ends[put->record.id] = put->record.positions;
+  for (std::size_t i = 0; i < ops.size(); ++i)
+    if (const auto* chunk = std::get_if<put_chunk>(&ops[i]);
+        chunk && done.failed[i])
+      ends.erase(chunk->conversation);
+  return ends;
+}
+
+/// Which rows of each name have lens records, be it with their chunk or alone.
+std::map<digest, std::uint32_t> lens_rows_of(std::span<const write_op> ops) {
+  std::map<digest, std::uint32_t> rows;
+  for (const auto& op : ops) {
+    if (const auto* chunk = std::get_if<put_chunk>(&op); chunk && chunk->lens)
+      rows[chunk->record.name] |= chunk->lens->complete;
+    if (const auto* lens = std::get_if<put_lens>(&op); lens && lens->lens)
+      rows[lens->name] |= lens->lens->complete;
+  }
+  return rows;
+}
+
 std::vector<write_op> gather(const std::vector<disk_state::waiting>& group) {
   std::vector<write_op> ops;
   for (const auto& w : group)
@@ -27,22 +56,21 @@ std::vector<write_op> gather(const std::vector<disk_state::waiting>& group) {
 }  // namespace
 
 disk_state::~disk_state() {
-  for (auto& w : group)
-    w.reply.deliver(result<ops_written>(
-        fail(error_code::unavailable, "the disk actor stopped")));
+  for (auto* waits : {&committing, &group})
+    for (auto& w : *waits)
+      w.reply.deliver(result<ops_written>(
+          fail(error_code::unavailable, "the disk actor stopped")));
 }
 
 void disk_state::enqueue(waiting w) {
   if (retry_delay.count() != 0) {
     const error why{error_code::unavailable,
                     "nothing is stored at the moment: " + status.last_error};
-    if (!is_wanted_now(*w.ops)) {
-      keep(*w.ops, why);
-      w.reply.deliver(result<ops_written>(fail(why.code, why.context)));
-    } else {
-      const auto outcome = write(*w.ops);
-      answer({w}, 0, false, outcome);
-    }
+    committing.push_back(std::move(w));
+    const auto ops = committing.back().ops;
+    if (!is_wanted_now(*ops)) keep(*ops, why);
+    answer(0, false,
+           is_wanted_now(*ops) ? write(*ops) : result<commit_report>(why));
     return;
   }
   for (const auto& op : *w.ops)
@@ -60,9 +88,9 @@ void disk_state::enqueue(waiting w) {
 /// it, if anything.
 std::optional<error> disk_state::commit() {
   if (group.empty() && owed.empty()) return std::nullopt;
-  const auto taken = std::exchange(group, {});
+  committing = std::exchange(group, {});
   group_bytes = 0;
-  auto fresh = gather(taken);
+  auto fresh = gather(committing);
   bool refused = false;
   if (status.cache_full)
     for (auto& op : fresh)
@@ -71,12 +99,11 @@ std::optional<error> disk_state::commit() {
   const auto first_fresh = ops.size();
   ops.insert(ops.end(), fresh.begin(), fresh.end());
   const auto outcome = write(ops);
-  answer(taken, first_fresh, refused, outcome);
-  if (!outcome) {
-    keep(fresh, outcome.error());
-    return outcome.error();
-  }
-  if (retry_delay.count() != 0) caught_up(std::span(ops).first(first_fresh));
+  if (!outcome) keep(fresh, outcome.error());
+  answer(first_fresh, refused, outcome);
+  if (!outcome) return outcome.error();
+  if (retry_delay.count() != 0)
+    caught_up(std::span(ops).first(first_fresh), outcome.value());
   return std::nullopt;
 }
 
@@ -85,6 +112,10 @@ result<commit_report> disk_state::write(std::span<const write_op> ops) {
   ++status.commits;
   if (outcome) {
     status.bytes_written += outcome.value().bytes_written;
+    for (const auto& op : ops)
+      if (const auto* gone = std::get_if<delete_conversation>(&op))
+        owed.forget(gone->id);
+    status.owed_bytes = owed.bytes();
     look_after(ops, outcome.value());
   } else {
     ++status.failures;
@@ -93,10 +124,10 @@ result<commit_report> disk_state::write(std::span<const write_op> ops) {
   return outcome;
 }
 
-void disk_state::answer(const std::vector<waiting>& taken, std::size_t first_op,
-                        bool refused, const result<commit_report>& outcome) {
+void disk_state::answer(std::size_t first_op, bool refused,
+                        const result<commit_report>& outcome) {
   std::size_t op = first_op;
-  for (auto w : taken) {
+  for (auto& w : committing) {
     result<ops_written> reply = ops_written{};
     if (!outcome) {
       reply = fail(outcome.error().code, outcome.error().context);
@@ -111,6 +142,7 @@ void disk_state::answer(const std::vector<waiting>& taken, std::size_t first_op,
     op += w.ops->size();
     w.reply.deliver(std::move(reply));
   }
+  committing.clear();
 }
 
 /// The disk could not take these: they are tried again later.
@@ -118,38 +150,57 @@ void disk_state::keep(std::span<const write_op> ops, const error& why) {
   owed.add(ops);
   status.owed_bytes = owed.bytes();
   status.owed_dropped = owed.dropped();
-  if (retry_delay.count() == 0) {
-    spdlog::error("disk: {}; going on in memory", to_string(why));
-    retry_delay = options.retry_first;
-    status.memory_only = true;
-    self->delayed_send(self, retry_delay, retry_due{});
-  }
+  if (retry_delay.count() != 0) return;
+  spdlog::error("disk: {}; going on in memory", to_string(why));
+  retry_delay = options.retry_first;
+  status.memory_only = true;
+  // One that was armed before a flush caught up serves this failure, too.
+  if (std::exchange(retry_armed, true)) return;
+  self->delayed_send(self, retry_delay, retry_due{});
 }
 
-void disk_state::caught_up(std::span<const write_op> ops) {
+void disk_state::retry() {
+  retry_armed = false;
+  if (retry_delay.count() == 0) return;
+  // Nothing is owed (any more): the next write shows how the disk is.
+  if (owed.empty()) return caught_up({}, {});
+  if (!commit()) return;
+  retry_delay = std::min(options.retry_longest, retry_delay * 2);
+  retry_armed = true;
+  self->delayed_send(self, retry_delay, retry_due{});
+}
+
+void disk_state::caught_up(std::span<const write_op> ops,
+                           const commit_report& done) {
   spdlog::info("disk: it takes writes again; {} that it owed are stored",
                ops.size());
   retry_delay = std::chrono::milliseconds(0);
   status.memory_only = false;
   status.last_error.clear();
-  if (view)
-    for (const auto& op : ops)
-      tell_caught_up(op);
+  if (view) tell_caught_up(ops, done);
   owed.clear();
   status.owed_bytes = 0;
 }
 
-/// Its turn was told that this was lost, and said so in later records.
-void disk_state::tell_caught_up(const write_op& op) {
-  if (const auto* put = std::get_if<put_conversation>(&op))
-    self->send(view->catalog,
-               positions_made_durable{put->record.id, put->record.positions});
-  const auto* chunk = std::get_if<put_chunk>(&op);
-  if (chunk == nullptr || chunk->values.empty()) return;
-  self->send(view->catalog,
-             chunk_found{chunk->conversation, chunk->index, chunk->record.name,
-                         (1u << chunk->record.tokens.size()) - 1,
-                         presence::present, std::nullopt});
+/// Their turns were told that this was lost, and said so in later records.
+void disk_state::tell_caught_up(std::span<const write_op> ops,
+                                const commit_report& done) {
+  for (const auto& [id, end] : complete_up_to(ops, done))
+    self->send(view->catalog, positions_made_durable{id, end});
+  const auto rated = lens_rows_of(ops);
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    const auto* chunk = std::get_if<put_chunk>(&ops[i]);
+    if (chunk == nullptr || done.failed[i]) continue;
+    const auto& record = chunk->record;
+    chunk_found news{chunk->conversation, chunk->index,
+                     record.name,         (1u << record.tokens.size()) - 1,
+                     std::nullopt,        std::nullopt};
+    if (!chunk->values.empty()) news.activations = presence::present;
+    if (const auto lens = rated.find(record.name);
+        lens != rated.end() && (news.rows & ~lens->second) == 0)
+      news.lens = presence::present;
+    if (news.activations || news.lens) self->send(view->catalog, news);
+  }
 }
 
 disk_self::behavior_type disk(disk_state::pointer self,
@@ -184,12 +235,7 @@ disk_self::behavior_type disk(disk_state::pointer self,
         self->state.commit();
       },
       [self](const sweep_due&) { self->state.sweep(); },
-      [self](const retry_due&) {
-        auto& s = self->state;
-        if (s.retry_delay.count() == 0 || !s.commit()) return;
-        s.retry_delay = std::min(s.options.retry_longest, s.retry_delay * 2);
-        self->delayed_send(self, s.retry_delay, retry_due{});
-      },
+      [self](const retry_due&) { self->state.retry(); },
       [self](const retention_due& due) {
         auto& s = self->state;
         if (due.periodic) {

@@ -7,7 +7,8 @@
 // A transaction that fails (disk full, I/O error) fails its requests, and the
 // daemon goes on in memory: what could not be written is kept within
 // `backlog_bytes_max`, tried again with growing delays, and committed before
-// anything newer. What frees or forks is tried at once, for it may help.
+// anything newer. What frees or forks is tried at once, for it may help, and
+// when it fails never later, for its sender was told so.
 //
 // Once a minute, and whenever much was written, the retention policy
 // (actors/cache) says what must go; the store lets go of it in slices, each a
@@ -20,6 +21,7 @@
 #include <caf/typed_response_promise.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "actors/cache/retention.hpp"
@@ -70,11 +72,12 @@ struct disk_state {
   void enqueue(waiting w);
   std::optional<error> commit();
   result<commit_report> write(std::span<const write_op> ops);
-  void answer(const std::vector<waiting>& group, std::size_t first_op,
-              bool refused, const result<commit_report>& outcome);
+  void answer(std::size_t first_op, bool refused,
+              const result<commit_report>& outcome);
   void keep(std::span<const write_op> ops, const error& why);
-  void caught_up(std::span<const write_op> ops);
-  void tell_caught_up(const write_op& op);
+  void retry();
+  void caught_up(std::span<const write_op> ops, const commit_report& done);
+  void tell_caught_up(std::span<const write_op> ops, const commit_report& done);
 
   // Keeping house (disk_retention.cpp).
   void sweep();
@@ -90,12 +93,14 @@ struct disk_state {
   view_ptr view;
   std::vector<waiting> group;
   std::uint64_t group_bytes = 0;
+  std::vector<waiting> committing;  // out of the group, not yet answered
   write_backlog owed{0};
   std::chrono::milliseconds retry_delay{0};  // 0: the disk takes writes
+  bool retry_armed = false;
   bool commit_armed = false;
   bool sweep_armed = false;
   bool retention_armed = false;
-  std::uint64_t written_unlooked = 0;  // bytes since retention looked
+  std::uint64_t written_unlooked = 0;       // bytes since retention looked
   disk_status status;
 };
 
