@@ -100,6 +100,7 @@ struct disk_state {
   bool commit_armed = false;
   bool sweep_armed = false;
   bool retention_armed = false;
+  std::optional<eviction_request> pursued;  // while a slice says: more
   std::uint64_t written_unlooked = 0;       // bytes since retention looked
   disk_status status;
 };

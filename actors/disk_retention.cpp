@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <caf/all.hpp>
 #include <chrono>
+#include <utility>
 
 #include "actors/disk.hpp"
 
@@ -38,6 +39,8 @@ void disk_state::sweep() {
   auto swept = environment->sweep(options.sweep_bytes);
   if (!swept) {
     spdlog::error("disk: sweep failed: {}", to_string(swept.error()));
+    sweep_armed = true;
+    self->delayed_send(self, options.retry_longest, sweep_due{});
     return;
   }
   // The next slice is a message of its own, so that commits get in between.
@@ -49,14 +52,18 @@ void disk_state::retain() {
   written_unlooked = 0;
   const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::system_clock::now().time_since_epoch());
-  const auto counted = environment->statistics();
-  if (!counted || counted.value().unreadable) return;
-  const auto asked = plan_eviction(
-      options.retention, counted.value().file.used_bytes(), now.count());
+  auto asked = std::exchange(pursued, std::nullopt);
+  if (!asked) {
+    const auto counted = environment->statistics();
+    if (!counted || counted.value().unreadable) return;
+    asked = plan_eviction(options.retention, counted.value().file.used_bytes(),
+                          now.count());
+  }
   if (!asked) {
     status.cache_full = false;
     return;
   }
+  asked->now_unix_ms = now.count();
   const auto evicted = environment->evict(*asked);
   if (!evicted) {
     spdlog::error("disk: eviction failed: {}", to_string(evicted.error()));
@@ -64,6 +71,9 @@ void disk_state::retain() {
   }
   tell(evicted.value());
   if (!evicted.value().more) return;
+  // Planned anew, the next slice would stop at the budget, short of the
+  // reserve that this one was to reach.
+  pursued = asked;
   retention_armed = true;
   self->send(self, retention_due{});
 }
