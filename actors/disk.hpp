@@ -24,6 +24,7 @@
 #include <optional>
 #include <vector>
 
+#include "actors/cache/age_clock.hpp"
 #include "actors/cache/retention.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/store/store.hpp"
@@ -100,6 +101,7 @@ struct disk_state {
   bool commit_armed = false;
   bool sweep_armed = false;
   bool retention_armed = false;
+  age_clock ages;
   std::optional<eviction_request> pursued;  // while a slice says: more
   std::uint64_t written_unlooked = 0;       // bytes since retention looked
   disk_status status;

@@ -52,12 +52,15 @@ void disk_state::retain() {
   written_unlooked = 0;
   const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::chrono::system_clock::now().time_since_epoch());
+  const auto steady = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now().time_since_epoch());
+  const auto ages_at = ages.judge(now.count(), steady.count());
   auto asked = std::exchange(pursued, std::nullopt);
   if (!asked) {
     const auto counted = environment->statistics();
     if (!counted || counted.value().unreadable) return;
     asked = plan_eviction(options.retention, counted.value().file.used_bytes(),
-                          now.count());
+                          now.count(), ages_at);
   }
   if (!asked) {
     status.cache_full = false;

@@ -31,13 +31,14 @@ retention_limits sensible(retention_limits limits);
 /// `used_bytes`: of all pages in use (file_accounts::used_bytes). `now_unix_ms`
 /// may lie before any access time: the store then counts those as used now, so
 /// that a clock which went back neither empties the store nor keeps anything
-/// for ever.
+/// for ever. `ages_at_unix_ms` is the time that ages are judged by (age_clock);
+/// nothing: nothing goes by age.
 ///
 /// Over the budget, a twentieth more than the excess goes, so that eviction
 /// does not run at every commit of a full store.
-std::optional<eviction_request> plan_eviction(const retention_limits& limits,
-                                              std::uint64_t used_bytes,
-                                              std::int64_t now_unix_ms);
+std::optional<eviction_request> plan_eviction(
+    const retention_limits& limits, std::uint64_t used_bytes,
+    std::int64_t now_unix_ms, std::optional<std::int64_t> ages_at_unix_ms);
 
 /// Nothing is left that may go, and the budget is exceeded all the same:
 /// generation goes on without raw capture (`cache_full`).
