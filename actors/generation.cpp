@@ -33,6 +33,7 @@ void generation_state::start() {
   log = turn_log(plan.record.id, plan.record.root, std::move(plan.chunks),
                  {options.capture, options.lens});
   turn_first = log.size();
+  known_chunks = static_cast<std::uint32_t>(log.chunks().size());
   if (options.prompt.empty())
     return fail_turn({error_code::invalid_argument, "the prompt is empty"});
   self->request(plan.view->tokenizer, caf::infinite,

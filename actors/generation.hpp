@@ -134,6 +134,7 @@ struct generation_state {
   std::map<std::uint32_t, lens_block> lens;  // records that go with a commit
   ready_rows predecessor;  // the chunk before the next one to seal
   in_order<sealed_chunk> commits;
+  std::uint32_t known_chunks = 0;     // how many there were before this turn
   std::uint32_t first_written = 0;    // the first chunk this turn writes
   std::uint32_t sealed_next = 0;      // chunks below are sealed
   std::uint32_t commit_next = 0;      // commits of chunks below are under way
@@ -146,6 +147,7 @@ struct generation_state {
   bool cancel_wanted = false;
   bool ending = false;           // end_due is on its way
   bool closing = false;          // the last commit is out
+  bool cut = false;              // stale chunks behind its first were cut
   std::optional<error> failure;  // of the turn
   std::optional<error> not_durable;
   finish_reason reason = finish_reason::length;

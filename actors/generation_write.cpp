@@ -160,6 +160,9 @@ void generation_state::commit(sealed_chunk sealed) {
   plan.record.state = last ? *end_state() : turn_state::running;
   auto lens_state = record.lens;
   std::vector<write_op> ops{put_conversation{plan.record}};
+  // What a crash left behind a gap must not come after this turn's tokens.
+  if (!std::exchange(cut, true))
+    ops.push_back(cut_chunks{plan.record.id, known_chunks});
   // Records whose own commit failed go along, so that no hole stays.
   auto again = std::exchange(unwritten, {});
   for (auto index : again)
