@@ -14,6 +14,12 @@ generation_state::~generation_state() {
   for (auto& [promise, watch] : early)
     promise.deliver(watch_result(
         fail(error_code::unavailable, "the turn ended before it began")));
+  // One that died leaves rows in flight, which nothing would ever evict, and
+  // lens records of a tail whose name the next turn takes.
+  if (!plan.view || !sequence || drained()) return;
+  for (auto i = stored_next; i < log.chunks().size(); ++i)
+    caf::anon_send(plan.view->shard_of(log.chunk(i).name),
+                   discard_chunk{log.chunk(i).name});
 }
 
 std::vector<token_record> generation_state::prompt_tokens(
