@@ -105,6 +105,10 @@ void generation_state::record_prompt(std::vector<token_record> tokens) {
 void generation_state::begun(sequence_id id) {
   sequence = id;
   ++plan.record.turns;
+  // Before anything else, so that eviction leaves what there is alone.
+  plan.record.state = turn_state::running;
+  if (turn_first != 0)
+    write({put_conversation{plan.record}}, [](const result<ops_written>&) {});
   if (cancel_wanted) cancel();
   for (auto& [promise, watch] : std::exchange(early, {}))
     promise.deliver(admit(watch));
