@@ -37,14 +37,14 @@ catalog_state::~catalog_state() {
   for (auto& [id, e] : entries) {
     for (const auto& callback : std::exchange(e.loading, {}))
       callback(failed_with<entry*>(gone));
-    for (auto& w : std::exchange(e.forks, {}))
-      w.reply.deliver(failed_with<conversation_record>(gone));
     // The next catalog would not know that they write: what they have written
     // so far is kept, as after a crash.
     for (const auto& turn : e.turns)
       caf::anon_send_exit(turn, caf::exit_reason::user_shutdown);
   }
-  if (draining) draining->deliver(turns_drained{});
+  owed.fail_all(gone);
+  for (auto& promise : drainers)
+    promise.deliver(turns_drained{});
 }
 
 // ---- entries ----------------------------------------------------------------
@@ -64,11 +64,13 @@ void catalog_state::load_all() {
               self->send(view->supervisor,
                          damage_found{lamina::to_string(damaged)});
             for (auto record : read.value().records) {
-              if (record.state == turn_state::running)
-                record.state = turn_state::interrupted;
+              const bool cut = record.state == turn_state::running;
+              if (cut) record.state = turn_state::interrupted;
               auto& e = entries[record.id];
               e.record = record;
               e.durable = record.positions;
+              // Its generation went with the catalog before this one.
+              if (cut) write_record(record, [](const acknowledgement&) {});
             }
           },
           [this](const caf::error& e) { self->quit(e); });
@@ -77,7 +79,8 @@ void catalog_state::load_all() {
 result<catalog_state::entry*> catalog_state::owned(conversation_id id,
                                                    std::uint32_t uid) {
   auto it = entries.find(id);
-  if (it == entries.end() || it->second.record.owner_uid != uid)
+  if (it == entries.end() || it->second.record.owner_uid != uid ||
+      it->second.removing)
     return fail(error_code::not_found, no_such_conversation(id).context);
   return &it->second;
 }
@@ -91,17 +94,31 @@ void catalog_state::with_chunks(
   e.used = ++uses;
   e.accessed = true;
   e.record.accessed_unix_ms = now_unix_ms();
-  if (e.chunks) return then(found);
+  load(id, e, std::move(then));
+}
+
+/// Reads the chunks unless they are there.
+void catalog_state::load(conversation_id id, entry& e,
+                         std::function<void(const result<entry*>&)> then) {
+  if (e.chunks) return then(&e);
   e.loading.push_back(std::move(then));
   if (e.loading.size() > 1) return;
   auto arrived = [this, id](const chunks_read& read) {
     auto it = entries.find(id);
     if (it == entries.end()) return;
-    auto& loaded = it->second;
-    if (read) loaded.chunks = read.value();
-    auto waiting = std::exchange(loaded.loading, {});
+    auto& known = it->second;
+    if (read && !known.chunks) {
+      known.chunks = read.value();
+      loaded.insert(id);
+      // What a crash left behind a gap does not count.
+      position_t size = 0;
+      for (const auto& chunk : read.value())
+        size += static_cast<position_t>(chunk.tokens.size());
+      known.record.positions = known.durable = size;
+    }
+    auto waiting = std::exchange(known.loading, {});
     for (const auto& callback : waiting)
-      callback(read ? result<entry*>(&loaded)
+      callback(read ? result<entry*>(&known)
                     : failed_with<entry*>(read.error()));
     unload_oldest();
   };
@@ -113,15 +130,33 @@ void catalog_state::with_chunks(
       });
 }
 
+/// Down to `loaded_max`, the least recently used first.
 void catalog_state::unload_oldest() {
-  std::uint32_t count = 0;
-  entry* oldest = nullptr;
-  for (auto& [id, e] : entries) {
-    if (!e.chunks) continue;
-    ++count;
-    if (!e.syncing() && (!oldest || e.used < oldest->used)) oldest = &e;
+  std::erase_if(loaded, [this](conversation_id id) {
+    auto it = entries.find(id);
+    return it == entries.end() || !it->second.chunks;
+  });
+  if (loaded.size() <= options.loaded_max) return;
+  std::vector<std::pair<std::uint64_t, conversation_id>> idle;
+  for (auto id : loaded)
+    if (const auto& e = entries[id]; e.unloadable())
+      idle.emplace_back(e.used, id);
+  std::sort(idle.begin(), idle.end());
+  for (const auto& [used, id] : idle) {
+    if (loaded.size() <= options.loaded_max) return;
+    entries[id].chunks.reset();
+    loaded.erase(id);
   }
-  if (count > options.loaded_max && oldest) oldest->chunks.reset();
+}
+
+/// Whoever waits for its chunks is told.
+void catalog_state::erase(std::map<conversation_id, entry>::iterator it) {
+  const auto gone = no_such_conversation(it->first);
+  auto waiting = std::exchange(it->second.loading, {});
+  loaded.erase(it->first);
+  entries.erase(it);
+  for (const auto& callback : waiting)
+    callback(failed_with<entry*>(gone));
 }
 
 // ---- turns ------------------------------------------------------------------
@@ -139,13 +174,11 @@ caf::result<result<turn_opened>> catalog_state::open(const open_turn& m) {
     if (!created) return failed_with<turn_opened>(created.error());
     return start_turn(*created.value(), m);
   }
-  using promise_type = caf::typed_response_promise<result<turn_opened>>;
-  auto promise = self->make_response_promise<promise_type>();
-  with_chunks(m.conversation, m.uid,
-              [this, m, promise](const result<entry*>& e) mutable {
-                promise.deliver(e ? start_turn(*e.value(), m)
-                                  : failed_with<turn_opened>(e.error()));
-              });
+  reply_to<turn_opened> reply;
+  auto promise = owe(reply);
+  with_chunks(m.conversation, m.uid, [this, m, reply](const result<entry*>& e) {
+    reply(e ? start_turn(*e.value(), m) : failed_with<turn_opened>(e.error()));
+  });
   return promise;
 }
 
@@ -167,6 +200,8 @@ result<catalog_state::entry*> catalog_state::create(
   r.created_unix_ms = r.accessed_unix_ms = now_unix_ms();
   r.preview = preview_of(m.options->prompt);
   e.chunks.emplace();
+  e.used = ++uses;
+  loaded.insert(id);
   return &e;
 }
 
@@ -195,10 +230,14 @@ result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
   plan->hosted = hosted->second;
   plan->view = view;
   plan->abandon_after = options.abandon_after;
+  // What an earlier turn still writes is on its way; what it gave up is not.
+  plan->stored = e.syncing() ? r.positions : std::min(e.durable, r.positions);
   auto writer = self->spawn(generation, plan);
   self->monitor(writer);
   e.writer = generation_actor(writer);
   e.turns.push_back(e.writer);
+  written_by[e.writer.address()] = r.id;
+  unload_oldest();
   return turn_opened{r.id, e.writer};
 }
 
@@ -238,7 +277,7 @@ void catalog_state::close(const close_turn& m) {
     e.record.state = *m.state;
     ++e.record.turns;
   } else if (e.record.positions == 0) {
-    entries.erase(it);  // a new conversation that came to nothing
+    erase(it);  // a new conversation that came to nothing
   }
 }
 
@@ -257,28 +296,33 @@ void catalog_state::made_durable(const positions_made_durable& m) {
 }
 
 void catalog_state::writer_down(const caf::down_msg& m) {
+  auto of = written_by.find(m.source);
+  if (of == written_by.end()) return;
+  const auto id = of->second;
+  written_by.erase(of);
+  auto it = entries.find(id);
+  if (it == entries.end()) return check_drained();
+  auto& e = it->second;
   auto is_it = [&](const generation_actor& g) {
     return g.address() == m.source;
   };
-  for (auto it = entries.begin(); it != entries.end(); ++it) {
-    auto& e = it->second;
-    if (std::erase_if(e.turns, is_it) == 0) continue;
-    if (e.writer && is_it(e.writer)) {
-      // It ended without saying so: a bug, or the system is going down.
-      e.writer = nullptr;
-      e.record.state = turn_state::interrupted;
-      ++e.record.turns;
-    }
-    if (e.syncing()) break;
+  std::erase_if(e.turns, is_it);
+  e.cut |= static_cast<bool>(m.reason);
+  if (e.writer && is_it(e.writer)) cut_off(e);
+  if (!e.syncing()) {
+    if (std::exchange(e.cut, false)) write_what_is_known(e);
     for (auto& w : std::exchange(e.forks, {}))
-      w.reply.deliver(failed_with<conversation_record>(
+      w.reply(failed_with<conversation_record>(
           {error_code::unavailable, "these positions did not become durable"}));
     // These may erase the entry, so they are taken out of it first.
     auto due = std::exchange(e.when_synced, {});
     for (const auto& action : due)
       action();
-    break;
+    it = entries.find(id);
+    if (it != entries.end() && it->second.record.positions == 0)
+      erase(it);  // it died before its first token
   }
+  unload_oldest();
   check_drained();
 }
 
@@ -291,9 +335,10 @@ void catalog_state::follow(const view_ptr& newest) {
 }
 
 caf::result<turns_drained> catalog_state::drain(const drain_turns& m) {
-  draining =
-      self->make_response_promise<caf::typed_response_promise<turns_drained>>();
-  auto promise = *draining;
+  draining = true;
+  drainers.push_back(self->make_response_promise<
+                     caf::typed_response_promise<turns_drained>>());
+  auto promise = drainers.back();
   self->delayed_send(self, std::chrono::milliseconds(m.grace_ms),
                      drain_grace_over{});
   check_drained();
@@ -306,10 +351,9 @@ void catalog_state::cancel_all() {
 }
 
 void catalog_state::check_drained() {
-  if (!draining) return;
-  for (const auto& [id, e] : entries)
-    if (e.syncing()) return;
-  draining->deliver(turns_drained{});
+  if (!draining || !written_by.empty()) return;
+  for (auto& promise : std::exchange(drainers, {}))
+    promise.deliver(turns_drained{});
 }
 
 catalog_status catalog_state::status() const {

@@ -15,10 +15,12 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "actors/interfaces.hpp"
+#include "actors/open_replies.hpp"
 
 namespace lamina {
 
@@ -44,7 +46,7 @@ struct catalog_state {
 
   struct fork_waiting {
     split_conversation command;
-    caf::typed_response_promise<record_result> reply;
+    reply_to<conversation_record> reply;
   };
 
   struct entry {
@@ -52,6 +54,10 @@ struct catalog_state {
     std::optional<std::vector<chunk_record>> chunks;  // none: not loaded
     std::vector<std::function<void(const result<entry*>&)>> loading;
 
+    /// What is known here and not on disk is lost when it is unloaded.
+    bool unloadable() const {
+      return chunks && !syncing() && durable >= record.positions;
+    }
     bool busy() const { return static_cast<bool>(writer); }
     bool syncing() const { return !turns.empty(); }
     position_t size() const { return record.positions; }
@@ -60,6 +66,8 @@ struct catalog_state {
     position_t durable = 0;               // positions that are synced
     std::vector<fork_waiting> forks;      // wait for positions to be durable
     std::vector<std::function<void()>> when_synced;  // after the last turn
+    bool cut = false;        // a turn died: what is known must be written
+    bool removing = false;   // its deletion is on the way to disk
     bool accessed = false;   // access time not yet on disk
     std::uint64_t used = 0;  // for unloading the oldest
   };
@@ -71,7 +79,17 @@ struct catalog_state {
   result<entry*> owned(conversation_id id, std::uint32_t uid);
   void with_chunks(conversation_id id, std::uint32_t uid,
                    std::function<void(const result<entry*>&)> then);
+  void load(conversation_id id, entry& e,
+            std::function<void(const result<entry*>&)> then);
   void unload_oldest();
+  void erase(std::map<conversation_id, entry>::iterator it);
+  template <class Value>
+  auto owe(reply_to<Value>& reply) {
+    using promise_type = caf::typed_response_promise<result<Value>>;
+    auto promise = self->make_response_promise<promise_type>();
+    reply = owed.add(promise);
+    return promise;
+  }
 
   caf::result<result<turn_opened>> open(const open_turn& m);
   result<turn_opened> start_turn(entry& e, const open_turn& m);
@@ -85,14 +103,17 @@ struct catalog_state {
   void close(const close_turn& m);
   void made_durable(const positions_made_durable& m);
   void writer_down(const caf::down_msg& m);
+  void cut_off(entry& e);
+  void write_what_is_known(entry& e);
+  void correct_found(entry& e, const chunk_found& m);
 
   caf::result<locate_result> locate(const locate_positions& m);
   caf::result<token_ids_result> ids(const get_token_ids& m);
   list_result list(const list_conversations& m);
   caf::result<show_result> show(const show_conversation& m);
   caf::result<acknowledgement> remove(const remove_conversation& m);
-  void remove_now(conversation_id id,
-                  caf::typed_response_promise<acknowledgement> reply);
+  void remove_now(conversation_id id, reply_to<acknowledged> reply);
+  void removed(conversation_id id);
   caf::result<record_result> pin(const pin_conversation& m);
   caf::result<record_result> split(const split_conversation& m);
   void split_loaded(entry& e, fork_waiting w);
@@ -111,8 +132,12 @@ struct catalog_state {
   catalog_options options;
   view_ptr view;
   std::map<conversation_id, entry> entries;
+  std::set<conversation_id> loaded;  // at least those that have their chunks
+  std::map<caf::actor_addr, conversation_id> written_by;  // running turns
   std::uint64_t uses = 0;
-  std::optional<caf::typed_response_promise<turns_drained>> draining;
+  open_replies owed;
+  bool draining = false;
+  std::vector<caf::typed_response_promise<turns_drained>> drainers;
   std::mt19937_64 random;
 };
 

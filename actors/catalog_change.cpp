@@ -11,7 +11,13 @@
 namespace lamina {
 namespace {
 
-constexpr auto disk_timeout = std::chrono::seconds(30);
+/// Of what a turn is asked: it may have died with the question.
+constexpr auto turn_timeout = std::chrono::seconds(30);
+
+error disk_silent(const caf::error& reason) {
+  return {error_code::unavailable,
+          "the disk did not answer: " + to_string(reason)};
+}
 
 }  // namespace
 
@@ -20,15 +26,14 @@ void catalog_state::write_record(
     std::function<void(const acknowledgement&)> then) {
   auto ops = std::make_shared<std::vector<write_op>>();
   ops->push_back(put_conversation{record});
-  self->request(view->disk, disk_timeout, write_ops{ops})
+  self->request(view->disk, caf::infinite, write_ops{ops})
       .then(
           [then](const result<ops_written>& written) {
             then(written ? acknowledgement(acknowledged{})
                          : failed_with<acknowledged>(written.error()));
           },
           [then](const caf::error& e) {
-            then(fail(error_code::unavailable,
-                      "the disk did not answer: " + to_string(e)));
+            then(failed_with<acknowledged>(disk_silent(e)));
           });
 }
 
@@ -37,22 +42,27 @@ caf::result<record_result> catalog_state::pin(const pin_conversation& m) {
   if (!found) return failed_with<conversation_record>(found.error());
   auto& e = *found.value();
   e.record.pinned = m.pinned;
-  using promise_type = caf::typed_response_promise<record_result>;
-  auto promise = self->make_response_promise<promise_type>();
-  auto answer = [promise,
-                 record = e.record](const acknowledgement& done) mutable {
-    promise.deliver(done ? record_result(record)
-                         : failed_with<conversation_record>(done.error()));
+  reply_to<conversation_record> reply;
+  auto promise = owe(reply);
+  auto answer = [reply, record = e.record](const acknowledgement& done) {
+    reply(done ? record_result(record)
+               : failed_with<conversation_record>(done.error()));
   };
   if (!e.syncing()) {
     write_record(e.record, answer);
     return promise;
   }
-  // The turn writes this record itself as it goes, so it must know.
-  self->request(e.turns.back(), disk_timeout, pin_turn{m.pinned})
+  // A turn writes this record itself as it goes, so each must know.
+  for (const auto& turn : e.turns)
+    if (turn != e.turns.back())
+      self->request(turn, turn_timeout, pin_turn{m.pinned})
+          .then([](const acknowledgement&) {}, [](const caf::error&) {});
+  self->request(e.turns.back(), turn_timeout, pin_turn{m.pinned})
       .then(answer, [this, answer, id = m.conversation](const caf::error&) {
         if (auto it = entries.find(id); it != entries.end())
           write_record(it->second.record, answer);
+        else
+          answer(failed_with<acknowledged>(no_such_conversation(id)));
       });
   return promise;
 }
@@ -67,24 +77,52 @@ caf::result<acknowledgement> catalog_state::remove(
         {error_code::conversation_busy,
          "a turn of " + conversation_text(m.conversation) +
              " is being written; cancel it or wait"});
-  using promise_type = caf::typed_response_promise<acknowledgement>;
-  auto promise = self->make_response_promise<promise_type>();
+  reply_to<acknowledged> reply;
+  auto promise = owe(reply);
   // What a turn still writes must not come after the deletion.
   if (e.syncing())
     e.when_synced.push_back(
-        [this, id = m.conversation, promise] { remove_now(id, promise); });
+        [this, id = m.conversation, reply] { remove_now(id, reply); });
   else
-    remove_now(m.conversation, promise);
+    remove_now(m.conversation, reply);
   return promise;
 }
 
-void catalog_state::remove_now(
-    conversation_id id, caf::typed_response_promise<acknowledgement> reply) {
+/// Nobody sees the conversation from here on; it is forgotten only when the
+/// disk has, for otherwise a restart would bring it back.
+void catalog_state::remove_now(conversation_id id,
+                               reply_to<acknowledged> reply) {
   auto it = entries.find(id);
-  if (it == entries.end()) {
-    reply.deliver(failed_with<acknowledged>(no_such_conversation(id)));
-    return;
-  }
+  if (it == entries.end() || it->second.removing)
+    return reply(failed_with<acknowledged>(no_such_conversation(id)));
+  it->second.removing = true;
+  for (const auto& callback : std::exchange(it->second.loading, {}))
+    callback(failed_with<entry*>(no_such_conversation(id)));
+  auto done = [this, id, reply](const acknowledgement& answer) {
+    if (answer)
+      removed(id);
+    else if (auto kept = entries.find(id); kept != entries.end())
+      kept->second.removing = false;
+    reply(answer);
+  };
+  auto ops = std::make_shared<std::vector<write_op>>();
+  ops->push_back(delete_conversation{id});
+  self->request(view->disk, caf::infinite, write_ops{ops})
+      .then(
+          [done](const result<ops_written>& written) {
+            // What never got to the disk is gone from there, too.
+            done(written || written.error().code == error_code::not_found
+                     ? acknowledgement(acknowledged{})
+                     : failed_with<acknowledged>(written.error()));
+          },
+          [done](const caf::error& reason) {
+            done(failed_with<acknowledged>(disk_silent(reason)));
+          });
+}
+
+void catalog_state::removed(conversation_id id) {
+  auto it = entries.find(id);
+  if (it == entries.end()) return;
   auto& e = it->second;
   for (const auto& chunk : e.chunks ? *e.chunks : std::vector<chunk_record>{})
     if (!chunk.full)
@@ -92,42 +130,26 @@ void catalog_state::remove_now(
   if (auto hosted = view->models.find(e.record.model);
       hosted != view->models.end() && hosted->second.actor)
     self->send(hosted->second.actor, forget_conversation{id});
-  for (const auto& callback : std::exchange(e.loading, {}))
-    callback(failed_with<entry*>(no_such_conversation(id)));
-  entries.erase(it);
-  auto ops = std::make_shared<std::vector<write_op>>();
-  ops->push_back(delete_conversation{id});
-  self->request(view->disk, disk_timeout, write_ops{ops})
-      .then(
-          [reply](const result<ops_written>& written) mutable {
-            reply.deliver(written ? acknowledgement(acknowledged{})
-                                  : failed_with<acknowledged>(written.error()));
-          },
-          [reply](const caf::error& reason) mutable {
-            reply.deliver(failed_with<acknowledged>(
-                {error_code::unavailable,
-                 "the disk did not answer: " + to_string(reason)}));
-          });
+  erase(it);
 }
 
 caf::result<record_result> catalog_state::split(const split_conversation& m) {
-  using promise_type = caf::typed_response_promise<record_result>;
-  auto promise = self->make_response_promise<promise_type>();
-  with_chunks(
-      m.conversation, m.uid,
-      [this, m, promise](const result<entry*>& found) mutable {
-        if (found)
-          split_loaded(*found.value(), {m, promise});
-        else
-          promise.deliver(failed_with<conversation_record>(found.error()));
-      });
+  reply_to<conversation_record> reply;
+  auto promise = owe(reply);
+  with_chunks(m.conversation, m.uid,
+              [this, m, reply](const result<entry*>& found) {
+                if (found)
+                  split_loaded(*found.value(), {m, reply});
+                else
+                  reply(failed_with<conversation_record>(found.error()));
+              });
   return promise;
 }
 
 void catalog_state::split_loaded(entry& e, fork_waiting w) {
   auto position = w.command.position;
   if (position == 0 || position > e.size()) {
-    w.reply.deliver(failed_with<conversation_record>(
+    w.reply(failed_with<conversation_record>(
         {error_code::out_of_range,
          "a fork keeps the first N positions, N from 1 to " +
              std::to_string(e.size()) + "; got " + std::to_string(position)}));
@@ -154,30 +176,31 @@ void catalog_state::fork_now(entry& e, fork_waiting w) {
         1u + (*e.chunks)[chunk_of(last)].tokens[row_in_chunk(last)].turn;
   auto ops = std::make_shared<std::vector<write_op>>();
   ops->push_back(fork_conversation{w.command.conversation, record});
-  self->request(view->disk, disk_timeout, write_ops{ops})
+  self->request(view->disk, caf::infinite, write_ops{ops})
       .then(
-          [this, w, record](const result<ops_written>& written) mutable {
-            if (!written) {
-              w.reply.deliver(
-                  failed_with<conversation_record>(written.error()));
-              return;
-            }
+          [this, w, record](const result<ops_written>& written) {
+            if (!written)
+              return w.reply(failed_with<conversation_record>(written.error()));
             auto& fork = entries[record.id];
             fork.record = record;
             fork.durable = record.positions;
-            w.reply.deliver(record_result(record));
+            w.reply(record_result(record));
           },
-          [w](const caf::error& reason) mutable {
-            w.reply.deliver(failed_with<conversation_record>(
-                {error_code::unavailable,
-                 "the disk did not answer: " + to_string(reason)}));
+          [w](const caf::error& reason) {
+            w.reply(failed_with<conversation_record>(disk_silent(reason)));
           });
 }
 
 void catalog_state::found(const chunk_found& m) {
   auto it = entries.find(m.conversation);
-  if (it == entries.end() || !it->second.chunks) return;
-  auto& chunks = *it->second.chunks;
+  if (it == entries.end() || it->second.removing) return;
+  load(m.conversation, it->second, [this, m](const result<entry*>& e) {
+    if (e) correct_found(*e.value(), m);
+  });
+}
+
+void catalog_state::correct_found(entry& e, const chunk_found& m) {
+  const auto& chunks = *e.chunks;
   if (m.index >= chunks.size() || chunks[m.index].name != m.name) return;
   const auto& c = chunks[m.index];
   const auto all = (1u << c.tokens.size()) - 1;
@@ -188,7 +211,7 @@ void catalog_state::found(const chunk_found& m) {
   };
   mark_chunk change{m.conversation, m.index, m.name,
                     news(m.activations, c.resid_post), news(m.lens, c.lens)};
-  if (change.activations || change.lens) correct(it->second, change);
+  if (change.activations || change.lens) correct(e, change);
 }
 
 /// The ledger in memory, and on disk: a turn writes its own records.
@@ -198,7 +221,7 @@ void catalog_state::correct(entry& e, const mark_chunk& m) {
   auto ops = std::make_shared<std::vector<write_op>>();
   ops->push_back(
       put_chunk{m.conversation, m.index, (*e.chunks)[m.index], {}, nullptr});
-  self->request(view->disk, disk_timeout, write_ops{std::move(ops)})
+  self->request(view->disk, caf::infinite, write_ops{std::move(ops)})
       .then([](const result<ops_written>&) {},
             [](const caf::error& reason) {
               spdlog::warn("catalog: a ledger entry was not written: {}",
@@ -208,14 +231,24 @@ void catalog_state::correct(entry& e, const mark_chunk& m) {
 
 /// On disk this is so already.
 void catalog_state::evicted(const eviction_report& report) {
-  for (auto id : report.conversations_removed)
-    if (auto it = entries.find(id);
-        it != entries.end() && !it->second.syncing())
-      entries.erase(it);
+  for (auto id : report.conversations_removed) {
+    auto it = entries.find(id);
+    if (it == entries.end()) continue;
+    if (!it->second.syncing()) {
+      erase(it);
+      continue;
+    }
+    // Its turn had begun in that moment: all of it is written again.
+    it->second.durable = 0;
+    it->second.cut = true;
+  }
   const std::unordered_set<digest, digest_hash> names(report.names.begin(),
                                                       report.names.end());
-  for (auto& [id, e] : entries) {
-    if (!e.chunks) continue;
+  if (names.empty()) return;
+  for (auto id : loaded) {
+    auto it = entries.find(id);
+    if (it == entries.end() || !it->second.chunks) continue;
+    auto& e = it->second;
     for (auto& chunk : *e.chunks)
       if (names.contains(chunk.name))
         for (presence* p : {&chunk.embed, &chunk.resid_post, &chunk.final_norm})
@@ -234,7 +267,7 @@ void catalog_state::flush_access() {
   if (used.uses.empty()) return;
   auto ops = std::make_shared<std::vector<write_op>>();
   ops->push_back(std::move(used));
-  self->request(view->disk, disk_timeout, write_ops{ops})
+  self->request(view->disk, caf::infinite, write_ops{ops})
       .then([](const result<ops_written>&) {},
             [](const caf::error& e) {
               spdlog::warn("catalog: access times not written: {}",

@@ -20,8 +20,10 @@ result<std::shared_ptr<const positions_located>> locate_in(
   located->running = e.busy();
   const auto& chunks = *e.chunks;
   position_t size = 0;
-  for (const auto& c : chunks)
+  for (const auto& c : chunks) {
     size += static_cast<position_t>(c.tokens.size());
+    if (c.tokens.size() < chunk_positions) break;  // the last that has a place
+  }
   for (auto p : m.positions) {
     if (p >= size)
       return fail(error_code::out_of_range,
@@ -53,63 +55,71 @@ result<std::shared_ptr<const positions_located>> locate_in(
 }  // namespace
 
 caf::result<locate_result> catalog_state::locate(const locate_positions& m) {
-  using promise_type = caf::typed_response_promise<locate_result>;
-  auto promise = self->make_response_promise<promise_type>();
-  with_chunks(m.conversation, m.uid,
-              [m, promise](const result<entry*>& e) mutable {
-                promise.deliver(
-                    e ? locate_in(*e.value(), m)
-                      : locate_result(fail(e.error().code, e.error().context)));
-              });
+  reply_to<std::shared_ptr<const positions_located>> reply;
+  auto promise = owe(reply);
+  with_chunks(m.conversation, m.uid, [m, reply](const result<entry*>& e) {
+    reply(e ? locate_in(*e.value(), m)
+            : locate_result(fail(e.error().code, e.error().context)));
+  });
   return promise;
 }
 
 caf::result<token_ids_result> catalog_state::ids(const get_token_ids& m) {
   auto it = entries.find(m.conversation);
-  if (it == entries.end() || !it->second.chunks)
+  if (it == entries.end() || it->second.removing)
     return token_ids_result(fail(error_code::not_found,
                                  no_such_conversation(m.conversation).context));
-  std::vector<token_id> ids;
-  for (const auto& chunk : *it->second.chunks)
-    for (const auto& token : chunk.tokens)
-      if (ids.size() < m.end) ids.push_back(token.id);
-  return token_ids_result(std::move(ids));
+  reply_to<std::vector<token_id>> reply;
+  auto promise = owe(reply);
+  it->second.used = ++uses;
+  load(m.conversation, it->second, [m, reply](const result<entry*>& e) {
+    if (!e)
+      return reply(token_ids_result(fail(e.error().code, e.error().context)));
+    std::vector<token_id> ids;
+    for (const auto& chunk : *e.value()->chunks)
+      for (const auto& token : chunk.tokens)
+        if (ids.size() < m.end) ids.push_back(token.id);
+    reply(std::move(ids));
+  });
+  return promise;
 }
 
 list_result catalog_state::list(const list_conversations& m) {
-  std::vector<conversation_record> found;
-  for (const auto& [id, e] : entries) {
-    if (e.record.owner_uid != m.uid) continue;
-    if (!m.model.empty() && e.record.model != m.model) continue;
-    auto record = e.record;
-    if (e.busy()) record.state = turn_state::running;
-    found.push_back(std::move(record));
+  std::vector<const entry*> found;
+  for (const auto& [id, e] : entries)
+    if (e.record.owner_uid == m.uid && !e.removing &&
+        (m.model.empty() || e.record.model == m.model))
+      found.push_back(&e);
+  const auto count = m.limit == 0
+                         ? found.size()
+                         : std::min<std::size_t>(m.limit, found.size());
+  std::partial_sort(
+      found.begin(), found.begin() + static_cast<std::ptrdiff_t>(count),
+      found.end(), [](const entry* a, const entry* b) {
+        return std::pair(a->record.created_unix_ms, a->record.id) >
+               std::pair(b->record.created_unix_ms, b->record.id);
+      });
+  found.resize(count);
+  std::vector<conversation_record> records;
+  for (const auto* e : found) {
+    records.push_back(e->record);
+    if (e->busy()) records.back().state = turn_state::running;
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.created_unix_ms, a.id) >
-           std::pair(b.created_unix_ms, b.id);
-  });
-  if (m.limit != 0 && found.size() > m.limit) found.resize(m.limit);
-  return found;
+  return records;
 }
 
 caf::result<show_result> catalog_state::show(const show_conversation& m) {
-  using promise_type = caf::typed_response_promise<show_result>;
-  auto promise = self->make_response_promise<promise_type>();
-  with_chunks(
-      m.conversation, m.uid, [promise](const result<entry*>& e) mutable {
-        if (!e) {
-          promise.deliver(show_result(fail(e.error().code, e.error().context)));
-          return;
-        }
-        auto shown = std::make_shared<conversation_shown>();
-        shown->record = e.value()->record;
-        if (e.value()->busy()) shown->record.state = turn_state::running;
-        shown->chunks = *e.value()->chunks;
-        shown->durable = e.value()->durable;
-        promise.deliver(
-            show_result(std::shared_ptr<const conversation_shown>(shown)));
-      });
+  reply_to<std::shared_ptr<const conversation_shown>> reply;
+  auto promise = owe(reply);
+  with_chunks(m.conversation, m.uid, [reply](const result<entry*>& e) {
+    if (!e) return reply(show_result(fail(e.error().code, e.error().context)));
+    auto shown = std::make_shared<conversation_shown>();
+    shown->record = e.value()->record;
+    if (e.value()->busy()) shown->record.state = turn_state::running;
+    shown->chunks = *e.value()->chunks;
+    shown->durable = e.value()->durable;
+    reply(show_result(std::shared_ptr<const conversation_shown>(shown)));
+  });
   return promise;
 }
 

@@ -63,6 +63,9 @@ void generation_state::begin(const std::vector<token_id>& prompt) {
   request->capture_from = options.capture
                               ? log.capture_from()
                               : first_position(chunk_of(turn_first));
+  // What an earlier turn could not store goes with this one.
+  request->capture_from =
+      std::min(request->capture_from, first_position(chunk_of(plan.stored)));
   first_written = sealed_next = commit_next = stored_next =
       chunk_of(request->capture_from);
   commits = in_order<sealed_chunk>(sealed_next);

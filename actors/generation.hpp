@@ -40,6 +40,7 @@ using generation_self =
 struct generation_plan {
   conversation_record record;
   std::vector<chunk_record> chunks;
+  position_t stored = 0;  // up to here they are on disk, or on their way
   std::shared_ptr<const turn_options> options;
   hosted_model hosted;
   view_ptr view;

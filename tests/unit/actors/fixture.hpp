@@ -79,9 +79,13 @@ class actor_test : public testing::Test {
     std::filesystem::remove_all(directory_);
   }
 
+  virtual std::shared_ptr<store> open_store() {
+    return store::open({.directory = directory_, .map_bytes = map_bytes})
+        .value();
+  }
+
   void start() {
-    options_.environment =
-        store::open({.directory = directory_, .map_bytes = map_bytes}).value();
+    options_.environment = open_store();
     config_ = std::make_unique<caf::actor_system_config>();
     config_->set("scheduler.policy", caf::atom("testing"));
     config_->set("logger.verbosity", caf::atom("quiet"));
