@@ -58,7 +58,7 @@ class sequence {
   void settle();
   /// True when the next token must be sampled.
   bool wants_token() const { return pending().empty() && !ending_; }
-  /// Chooses the next token; throws when the logits are no numbers.
+  /// Chooses the next token; logits that are no numbers fail the sequence.
   void sample(std::span<const float> logits);
 
   /// What changed since the last call.
