@@ -45,6 +45,7 @@ class sequence {
   void cancel();
   /// Over at once: `progress` says why, and the cache is not kept.
   void fail(error why);
+  bool failed() const { return failure_.has_value(); }
   void stop_capture();
 
   /// Nothing is left to forward; `progress` will say that it finished.
