@@ -187,6 +187,8 @@ struct find_lens {
 struct lens_found {
   lens_block_ptr block;  // may lack wanted rows; null when nothing is there
   answer_source source = answer_source::memory;
+  std::optional<error> failure =
+      std::nullopt;  // why what is stored could not be read
 };
 /// The activations of a chunk: raw rows in flight, or the values asked for.
 struct find_values {

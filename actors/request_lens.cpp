@@ -90,6 +90,7 @@ void lens_request_state::find_block() {
               find_next_block();
             else
               answer_or_compute();
+            g.failure = found.failure;
           },
           unavailable(self, ctx, "shard"));
 }
@@ -130,12 +131,15 @@ load_rows lens_request_state::rows_of(const digest& chunk, std::uint32_t index,
 /// Records are missing: they come from the exact rows of the residual stream.
 void lens_request_state::load_exact_rows() {
   auto& group = groups[current];
-  if (!model)
-    return stop(
-        {error_code::not_found, "no lens records are kept for position " +
-                                    std::to_string(group.front().position) +
-                                    ", and the model '" + record.model +
-                                    "' that made it is not loaded"});
+  if (!model) {
+    const error missing{error_code::not_found, "none are kept"};
+    const auto& why = group.failure.value_or(missing);
+    return stop({why.code, "the lens records of position " +
+                               std::to_string(group.front().position) +
+                               " cannot be read (" + why.context +
+                               "), and the model '" + record.model +
+                               "' that made it is not loaded"});
+  }
   if (!rows_source) {
     auto source = self->spawn<caf::linked>(rows, ctx.view);
     rows_source = rows_actor(source);

@@ -17,6 +17,7 @@ struct chunk_group {
   std::vector<located_position> positions;  // ascending
   lens_block_ptr block;                     // of the chunk
   lens_block_ptr next;  // of the next chunk, when its first row is needed
+  std::optional<error> failure;  // why stored records could not be read
   answer_source source = answer_source::memory;
   float relative_error = 0;  // of the rows its records were computed from
 

@@ -16,6 +16,11 @@ bool holds(const ready_rows& rows, const load_rows& wanted) {
          rows.end >= wanted.row_end;
 }
 
+error no_answer(const std::string& who, const caf::error& e) {
+  return {error_code::unavailable,
+          "the " + who + " did not answer: " + caf::to_string(e)};
+}
+
 }  // namespace
 
 rows_state::~rows_state() {
@@ -51,9 +56,9 @@ caf::result<result<rows_loaded>> rows_state::load(const load_rows& m) {
             if (values)
               found(values.value());
             else
-              recompute(lamina::to_string(values.error()));
+              recompute(values.error());
           },
-          [this](const caf::error& e) { recompute(caf::to_string(e)); });
+          [this](const caf::error& e) { recompute(no_answer("shard", e)); });
   return *reply;
 }
 
@@ -62,7 +67,7 @@ void rows_state::found(const values_found& values) {
     return answer(rows_loaded{values.raw, answer_source::memory});
   for (const auto& value : values.values)
     if (!value || value->rows < wanted.row_end)
-      return recompute("they are not stored");
+      return recompute({error_code::not_found, "they are not stored"});
   decode(values);
 }
 
@@ -80,9 +85,9 @@ void rows_state::decode(const values_found& values) {
                 chunk_found{wanted.conversation, wanted.chunk, wanted.name, 0,
                             presence::corrupt, std::nullopt});
             wanted.restore = true;
-            recompute(lamina::to_string(decoded.error()));
+            recompute(decoded.error());
           },
-          [this](const caf::error& e) { recompute(caf::to_string(e)); });
+          [this](const caf::error& e) { recompute(no_answer("codec", e)); });
 }
 
 void rows_state::take_decoded(const decoded_rows& decoded,
@@ -93,19 +98,20 @@ void rows_state::take_decoded(const decoded_rows& decoded,
   // The stored ones are better than none.
   wanted.restore = false;
   inexact = std::move(loaded);
-  recompute("they are stored with an error");
+  recompute({error_code::not_found, "they are stored with an error"});
 }
 
 /// `because`: why the stored rows are not enough, for the error if this fails.
-void rows_state::recompute(const std::string& because) {
+void rows_state::recompute(const error& because) {
+  if (wanted.stored_only) return answer(fail(because.code, because.context));
   auto hosted = view->models.find(wanted.model);
   if (hosted == view->models.end() || !hosted->second.actor ||
       root_of(hosted->second.model->origin()) != wanted.root)
     return answer(fail(
-        error_code::not_found,
+        because.code,
         "the activations of position " +
             std::to_string(first_position(wanted.chunk) + wanted.row_begin) +
-            " cannot be read (" + because + "), and the model '" +
+            " cannot be read (" + because.context + "), and the model '" +
             wanted.model + "' that made them is not loaded"));
   auto model = hosted->second.actor;
   self->request(view->catalog, caf::infinite,
@@ -140,10 +146,7 @@ void rows_state::prefill(std::vector<token_id> tokens,
           [this](const sequence_begun& begun) {
             if (!begun) answer(fail(begun.error().code, begun.error().context));
           },
-          [this](const caf::error& e) {
-            answer(fail(error_code::unavailable,
-                        "the model did not answer: " + caf::to_string(e)));
-          });
+          [this](const caf::error& e) { answer(no_answer("model", e)); });
 }
 
 void rows_state::advance(const sequence_progress& p) {

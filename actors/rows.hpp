@@ -25,7 +25,8 @@ struct rows_state {
   void found(const values_found& values);
   void take_decoded(const decoded_rows& decoded, answer_source source);
   void decode(const values_found& values);
-  void recompute(const std::string& because);
+  void recompute(const error& because);
+  position_t window_end() const;
   void prefill(std::vector<token_id> tokens, const model_actor& model);
   void advance(const sequence_progress& p);
   void answer(result<rows_loaded> loaded);

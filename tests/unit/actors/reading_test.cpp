@@ -116,6 +116,36 @@ TEST_F(ReadingTest, ASummaryDoesNotMakeLossyRowsExact) {
   EXPECT_GT(load(chunk).value().relative_error, 0);
 }
 
+TEST_F(ReadingTest, WhatCannotBeReadNorRecomputedKeepsItsCode) {
+  options_.restorer.enabled = false;
+  stop();
+  start();
+  complete_turn(turn("hello", 30));
+  const auto chunk = first_chunk();
+  damage(chunk);
+  stop();
+  options_.models.clear();
+  start();
+  const auto damaged = load(chunk);
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code, error_code::corrupt);
+  auto absent = chunk;
+  absent.name.bytes[0] ^= 1;
+  for (auto& key : absent.keys)
+    key.chunk = absent.name;
+  const auto nowhere = load(absent);
+  ASSERT_FALSE(nowhere);
+  EXPECT_EQ(nowhere.error().code, error_code::not_found);
+  const auto before = view();
+  caf::anon_send_exit(before->shard_of(chunk.name),
+                      caf::exit_reason::user_shutdown);
+  run();
+  auto source = sys_->spawn(rows, before);
+  const auto silent = ask<result<rows_loaded>>(rows_actor(source), chunk);
+  ASSERT_FALSE(silent);
+  EXPECT_EQ(silent.error().code, error_code::unavailable);
+}
+
 TEST_F(ReadingTest, DamageThatNobodyCanRepairStandsInTheLedger) {
   options_.restorer.enabled = false;
   stop();
