@@ -45,6 +45,7 @@ rows_loaded rows_state::take_recomputed(const ready_rows& ready) {
 
 caf::result<result<rows_loaded>> rows_state::load(const load_rows& m) {
   wanted = m;
+  recomputed.erase(recomputed.begin(), recomputed.lower_bound(m.chunk));
   if (auto it = recomputed.find(m.chunk);
       it != recomputed.end() && holds(it->second, m))
     return result<rows_loaded>(take_recomputed(it->second));
@@ -115,20 +116,26 @@ void rows_state::recompute(const error& because) {
             wanted.model + "' that made them is not loaded"));
   auto model = hosted->second.actor;
   self->request(view->catalog, caf::infinite,
-                get_token_ids{
-                    wanted.conversation,
-                    std::max(wanted.position_end,
-                             first_position(wanted.chunk) + wanted.row_end)})
+                get_token_ids{wanted.conversation, window_end()})
       .then(
           [this, model](const token_ids_result& ids) {
             if (!ids)
               return answer(fail(ids.error().code, ids.error().context));
             prefill(ids.value(), model);
           },
-          [this](const caf::error& e) {
-            answer(fail(error_code::unavailable,
-                        "the catalog did not answer: " + caf::to_string(e)));
-          });
+          [this](const caf::error& e) { answer(no_answer("catalog", e)); });
+}
+
+/// Where the window of chunks that begins with the wanted one ends.
+position_t rows_state::window_end() const {
+  const auto& shape = wanted.shape;
+  const auto chunk_bytes = shape.slots() * chunk_positions * shape.row_bytes();
+  const auto chunks = std::max<std::size_t>(window_bytes / chunk_bytes, 1);
+  const auto end = std::uint64_t{first_position(wanted.chunk)} +
+                   std::uint64_t{chunks} * chunk_positions;
+  const auto least = first_position(wanted.chunk) + wanted.row_end;
+  return static_cast<position_t>(
+      std::min<std::uint64_t>(end, std::max(wanted.position_end, least)));
 }
 
 void rows_state::prefill(std::vector<token_id> tokens,
@@ -139,7 +146,8 @@ void rows_state::prefill(std::vector<token_id> tokens,
   request->tokens = std::move(tokens);
   request->capture_from = first_position(wanted.chunk);
   request->lens = lens_mode::on_demand;
-  request->keep_cache = false;
+  // The next window goes on from here.
+  request->keep_cache = request->tokens.size() < wanted.position_end;
   self->request(runner, caf::infinite,
                 begin_sequence{request, sequence_sink(self)})
       .then(
@@ -167,8 +175,19 @@ void rows_state::advance(const sequence_progress& p) {
 }
 
 rows_self::behavior_type rows(rows_state::pointer self, view_ptr view) {
+  return rows_in_windows(self, std::move(view), recomputed_bytes_max);
+}
+
+rows_self::behavior_type rows_in_windows(rows_state::pointer self,
+                                         view_ptr view,
+                                         std::size_t window_bytes) {
   auto& state = self->state;
   state.view = std::move(view);
+  state.window_bytes = window_bytes;
+  // A request that has ended does so without an error: what is being computed
+  // for it ends too, for the model looks after its sinks.
+  self->set_exit_handler(
+      [self](const caf::exit_msg& ended) { self->quit(ended.reason); });
   return {
       [&state](const load_rows& m) { return state.load(m); },
       [&state](const sequence_advanced& m) { state.advance(*m.progress); },

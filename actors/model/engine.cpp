@@ -143,7 +143,9 @@ kv_cache engine_impl::reusable_cache(const sequence_request& r) {
   if (common == 0) return kv_cache(layers_.cache_shape());
   std::uint32_t length = std::min(common, last);
   if (r.capture) length = std::min(length, std::max(r.capture_from, 1u) - 1);
-  return idle_.take(r.conversation, length, !r.keep_cache);
+  // A request for the begin of what the cache holds leaves it as it is.
+  const bool keep = !r.keep_cache || common == r.tokens.size();
+  return idle_.take(r.conversation, length, keep);
 }
 
 bool engine_impl::idle() const {
@@ -262,8 +264,6 @@ std::uint32_t engine_impl::logit_rows(const head_job& job) const {
   return job.lens ? model_->description().layers + 1 : 1;
 }
 
-// The residuals of all jobs in one pass over the head's weights.
-void engine_impl::compute_logits(std::span<const head_job> jobs) {
 // False when memory ran out, before anything was made of the logits, and room
 // was made for another try.
 bool engine_impl::run_head(std::span<const head_job> jobs) {
@@ -284,6 +284,8 @@ bool engine_impl::run_head(std::span<const head_job> jobs) {
   return true;
 }
 
+// The residuals of all jobs in one pass over the head's weights.
+void engine_impl::compute_logits(std::span<const head_job> jobs) {
   const output_head& head = layers_.head();
   std::size_t rows = 0;
   for (const head_job& job : jobs)
