@@ -63,6 +63,8 @@ struct lens_request_state {
   void find_next_block();
   void answer_or_compute();
   void load_exact_rows();
+  void take_rows(const rows_loaded& loaded);
+  void give_up(const error& why);
   void compute(const ready_rows& ready);
   void compute_rating(const ready_rows& ready);
   void load_next_row(const ready_rows& ready);

@@ -68,6 +68,36 @@ void expect_next_rated(const peer::answer& answer, const std::string& source) {
   EXPECT_EQ(lens->positions[0]->source, source);
 }
 
+TEST_F(ClicksTest, AClickThatWasComputedIsRatedAndNotComputedAgain) {
+  complete_turn(uncaptured(30));
+  connect();
+  // In the middle of a chunk, and where the next token is in another one.
+  for (position_t p : {3u, 15u}) {
+    expect_next_rated(click(p), "recomputed");
+    const auto before = prefilled();
+    expect_next_rated(click(p), "memory");
+    EXPECT_EQ(prefilled(), before);
+  }
+}
+
+TEST_F(ClicksTest, ALensAnswerThatLacksOnlyTheRatingIsGivenWithoutIt) {
+  complete_turn(uncaptured(30));
+  stop();
+  options_.models[0].engine.max_sequences = 0;  // nothing can be recomputed
+  start();
+  const auto wanted = chunk(0);
+  auto block = make_lens_block(wanted.shape.layers);
+  block.complete = 0xffff;
+  caf::anon_send(
+      view()->shard_of(wanted.name),
+      publish_lens_block{wanted.name, std::make_shared<lens_block>(block)});
+  connect();
+  const auto answer = click(3);
+  const auto* lens = answer.last<wire::LensResultT>();
+  ASSERT_NE(lens, nullptr);
+  EXPECT_FALSE(lens->positions[0]->layers[0]->next_rated);
+}
+
 TEST_F(ClicksTest, ARecomputationHoldsAWindowAndGoesOnWithItsCache) {
   complete_turn(uncaptured(75));
   stop();
