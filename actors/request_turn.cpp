@@ -29,7 +29,8 @@ struct turn_request_state {
   generation_actor generation;
   bool owns_turn = false;  // Generate: cancelling means the turn
   bool cancel_wanted = false;
-  bool ended = false;  // the terminal frame is on its way
+  bool joined = false;  // the turn tells us what happens
+  bool ended = false;   // the terminal frame is on its way
   // Of a conversation in which nothing runs: what is sent, chunk by chunk.
   std::shared_ptr<const conversation_shown> past;
   position_t past_from = 0;
@@ -116,6 +117,7 @@ void turn_request_state::watch(const turn_opened& turn,
       .then(
           [this](const watch_result& watched) {
             if (!watched) return send_error(self, ctx, watched.error());
+            joined = true;
             wire::StartedT started;
             started.conversation =
                 conversation_text(watched.value().conversation);
@@ -213,7 +215,8 @@ turn_self::behavior_type turn(turn_request_state::pointer self,
   auto& state = self->state;
   state.ctx = std::move(ctx);
   self->set_down_handler([&state](const caf::down_msg& down) {
-    if (state.ended) return;
+    // Until it has answered, its silence is the answer to watch_turn.
+    if (state.ended || !state.joined) return;
     send_error(
         state.self, state.ctx,
         {error_code::unavailable,

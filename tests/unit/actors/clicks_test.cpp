@@ -142,5 +142,27 @@ TEST_F(ClicksTest, ACancelEndsTheRecomputation) {
   EXPECT_EQ(status.engine.sequences, 0u);
 }
 
+TEST_F(ClicksTest, ATurnThatEndsWhileItIsAttachedToIsShownToItsEnd) {
+  connect();
+  constexpr int moments_after_done = 40;
+  int left = moments_after_done;
+  for (int moment = 0; left > 0; ++moment) {
+    auto opened = open(turn("hi", 2)).value();
+    auto w = watch(opened.generation, {}, true);
+    opened.generation = nullptr;
+    for (int i = 0; i < moment; ++i)
+      if (!scheduler().try_run_once()) advance(std::chrono::milliseconds(1));
+    if (w.log->done) --left;
+    wire::AttachT attach;
+    attach.conversation = conversation_text(opened.conversation);
+    const auto request = client_->begin(make_body(std::move(attach)));
+    finish();
+    const auto answer = client_->finish(request);
+    const auto* failed = answer.last<wire::ErrorT>();
+    ASSERT_EQ(failed, nullptr)
+        << "attached at moment " << moment << ": " << failed->message;
+  }
+}
+
 }  // namespace
 }  // namespace lamina
