@@ -15,6 +15,10 @@ std::optional<error> check(const wire::GetLensT& ask) {
     return error{error_code::limit_exceeded,
                  "more than " + std::to_string(limits::lens_positions_max) +
                      " positions in one request"};
+  if (ask.context_size > limits::lens_context_max)
+    return error{error_code::limit_exceeded,
+                 "more than " + std::to_string(limits::lens_context_max) +
+                     " tokens of context"};
   if (ask.top_k == 0 || ask.top_k > lens_top_k)
     return error{error_code::invalid_argument,
                  "top_k must be from 1 to " + std::to_string(lens_top_k)};
