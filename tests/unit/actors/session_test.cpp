@@ -118,6 +118,40 @@ class answers_test : public actor_test {
 
 using AnswersTest = answers_test;
 
+TEST_F(SessionTest, ARequestIsInFlightUntilItsLastFrameIsOnTheWire) {
+  write_all();
+  for (std::uint32_t i = 0; i < limits::requests_per_connection_max; ++i)
+    ask(make_body(wire::ListModelsT{}));
+  EXPECT_TRUE(out_->errors().empty());
+  ask(make_body(wire::ListModelsT{}));
+  EXPECT_EQ(out_->errors(), std::vector<std::string>{"overloaded"});
+  write_all();
+  ask(make_body(wire::ListModelsT{}));
+  EXPECT_EQ(out_->errors().size(), 1u);
+}
+
+TEST_F(SessionTest, APeerThatLeavesMuchUnreadIsNotReadFrom) {
+  complete_turn(turn("hello", 40));
+  // A stream, whose second frame waits until the first is written.
+  wire::GetActivationsT stream;
+  stream.conversation = conversation_text(newest_);
+  stream.position_end = 40;
+  ask(make_body(std::move(stream)));
+  ASSERT_TRUE(out_->errors().empty());
+  constexpr std::size_t frame_bytes = 1u << 20;
+  const auto frame =
+      std::make_shared<const std::vector<std::byte>>(frame_bytes);
+  for (auto left = limits::unwritten_bytes_max / frame_bytes; left > 0; --left)
+    caf::anon_send(session_,
+                   send_frame{newest_request_, frame_kind::response, frame});
+  run();
+  const auto taken = out_->taken;
+  ask(make_body(wire::PingT{}));
+  EXPECT_EQ(out_->taken, taken);
+  write_all();
+  EXPECT_EQ(out_->taken, taken + 1);
+}
+
 TEST_F(AnswersTest, ALongConversationIsShownInFramesOfBoundedSize) {
   constexpr auto chunks = 2 * limits::frame_tokens_max / chunk_positions + 1;
   wire::ShowConversationT show;
