@@ -163,6 +163,11 @@ void turn_request_state::stream_ended(position_t from) {
 
 void turn_request_state::send_ended_chunk() {
   if (past_chunk >= past->chunks.size()) return end_stream();
+  const auto hosted = ctx.view->models.find(past->record.model);
+  const tokenizer* text =
+      hosted != ctx.view->models.end() && hosted->second.model
+          ? &hosted->second.model->text()
+          : nullptr;
   wire::TokensT tokens;
   auto p = first_position(past_chunk);
   for (const auto& token : past->chunks[past_chunk].tokens) {
@@ -170,7 +175,8 @@ void turn_request_state::send_ended_chunk() {
     if (at < past_from) continue;
     tokens.tokens.push_back(
         std::make_unique<wire::TokenT>(to_wire({at, token})));
-    if (token.who == role::assistant)
+    // Without its model nobody knows which of the tokens are special.
+    if (token.who == role::assistant && !(text && text->is_special(token.id)))
       tokens.text += past_text.push(token.bytes);
   }
   if (++past_chunk == past->chunks.size()) tokens.text += past_text.finish();

@@ -187,6 +187,25 @@ TEST_F(AnswersTest, ALongConversationIsShownInFramesOfBoundedSize) {
             chunks * chunk_positions);
 }
 
+TEST_F(AnswersTest, AnEndedTurnHasNoSpecialTokensInItsText) {
+  const auto id = stored_conversation(
+      {{{5, role::assistant, 0, "x"},
+        {2, role::assistant, 0, "</s>"},  // the golden llama's end of text
+        {5, role::assistant, 0, "y"}}});
+  wire::AttachT attach;
+  attach.conversation = conversation_text(id);
+  const auto answer = ask_for(make_body(std::move(attach)));
+  std::string text;
+  std::size_t tokens = 0;
+  for (const auto& body : answer.bodies)
+    if (const auto* part = body.AsTokens()) {
+      text += part->text;
+      tokens += part->tokens.size();
+    }
+  EXPECT_EQ(text, "xy");
+  EXPECT_EQ(tokens, 3u);
+}
+
 TEST_F(AnswersTest, TheContextOfALensHasALimit) {
   complete_turn(turn("hello", 5));
   wire::GetLensT ask;
