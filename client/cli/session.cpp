@@ -67,7 +67,10 @@ result<client*> session::connect() {
 result<std::string> session::conversation(std::string_view words) {
   if (is_whole_id(words)) return choose_conversation(words, {});
   BOOST_OUTCOME_TRY(daemon, connect());
-  BOOST_OUTCOME_TRY(known, daemon->conversations());
+  // What a prefix means depends on all there are, however many.
+  wire::ListConversationsT everything;
+  everything.limit = 0;
+  BOOST_OUTCOME_TRY(known, daemon->conversations(everything));
   return choose_conversation(words, known);
 }
 
