@@ -8,13 +8,13 @@ namespace lamina {
 namespace {
 
 values_decoded decode(const decode_values& m) {
+  BOOST_OUTCOME_TRY(chunk, decode_slots(m.name, m.shape, m.first, m.values));
   std::uint32_t rows = chunk_positions;
   float relative_error = 0;
   for (const auto& value : m.values) {
     rows = std::min(rows, value->rows);
-    relative_error = std::max(relative_error, value->relative_error);
+    relative_error = std::max(relative_error, worst_error_of(value->bytes));
   }
-  BOOST_OUTCOME_TRY(chunk, decode_slots(m.name, m.shape, m.first, m.values));
   return decoded_rows{{std::move(chunk), 0, rows}, relative_error};
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "protocol/id_text.hpp"
+#include "protocol/limits.hpp"
 
 namespace lamina {
 namespace {
@@ -64,7 +65,8 @@ void generation_state::serve(viewer& v) {
 void generation_state::send_batch(viewer& v) {
   turn_tokens batch;
   const auto& text = plan.hosted.model->text();
-  for (; v.next < log.size(); ++v.next) {
+  for (; v.next < log.size() && batch.tokens.size() < limits::frame_tokens_max;
+       ++v.next) {
     const auto& token = log.token(v.next);
     batch.tokens.push_back({v.next, token});
     if (token.who != role::assistant || text.is_special(token.id)) continue;

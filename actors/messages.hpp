@@ -187,6 +187,8 @@ struct find_lens {
 struct lens_found {
   lens_block_ptr block;  // may lack wanted rows; null when nothing is there
   answer_source source = answer_source::memory;
+  std::optional<error> failure =
+      std::nullopt;  // why what is stored could not be read
 };
 /// The activations of a chunk: raw rows in flight, or the values asked for.
 struct find_values {
@@ -491,8 +493,9 @@ struct load_rows {
   std::uint32_t row_begin = 0;
   std::uint32_t row_end = 0;
   std::vector<value_key> keys;  // what is read; recomputation gives all
-  position_t position_end = 0;  // recomputation goes this far at once
+  position_t position_end = 0;  // where rows that will be asked for end
   bool exact = false;           // recompute rather than take rows with an error
+  bool stored_only = false;     // these rows are not worth a recomputation
   bool restore = false;  // what was recomputed is stored again, as `kept`
   quality kept = quality::lossless;
 

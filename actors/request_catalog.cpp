@@ -1,4 +1,5 @@
 // The requests with a single answer: models, conversations, status.
+#include <algorithm>
 #include <utility>
 
 #include "actors/request.hpp"
@@ -14,7 +15,9 @@ struct catalog_request_state {
   void models();
   void status();
   void list(const wire::ListConversationsT& m);
-  void show(conversation_id id, bool ledger);
+  void send_list(std::size_t begin);
+  void show(conversation_id id, const wire::ShowConversationT& ask);
+  void send_shown(std::size_t chunk);
   template <class Command>
   void change(Command command);
   void remove(conversation_id id);
@@ -22,6 +25,9 @@ struct catalog_request_state {
   static inline const char* name = "request_catalog";
   pointer self;
   request_context ctx;
+  // Long answers, sent a frame at a time.
+  std::vector<conversation_record> listed;
+  std::shared_ptr<const conversation_shown> shown;
 };
 
 wire::ConversationT to_wire(const conversation_record& r) {
@@ -96,37 +102,70 @@ void catalog_request_state::list(const wire::ListConversationsT& m) {
   self->request(ctx.view->catalog, caf::infinite,
                 list_conversations{ctx.uid, m.model, m.limit})
       .then(
-          [this](const list_result& listed) {
-            if (!listed) return send_error(self, ctx, listed.error());
-            wire::ConversationsT answer;
-            for (const auto& record : listed.value())
-              answer.conversations.push_back(
-                  std::make_unique<wire::ConversationT>(to_wire(record)));
-            send_terminal(self, ctx, make_body(std::move(answer)));
+          [this](const list_result& all) {
+            if (!all) return send_error(self, ctx, all.error());
+            listed = all.value();
+            send_list(0);
           },
           unavailable(self, ctx, "catalog"));
 }
 
-void catalog_request_state::show(conversation_id id, bool ledger) {
+void catalog_request_state::send_list(std::size_t begin) {
+  const auto end =
+      std::min(listed.size(), begin + limits::frame_conversations_max);
+  wire::ConversationsT answer;
+  for (auto i = begin; i < end; ++i)
+    answer.conversations.push_back(
+        std::make_unique<wire::ConversationT>(to_wire(listed[i])));
+  answer.last = end == listed.size();
+  if (answer.last)
+    return send_terminal(self, ctx, make_body(std::move(answer)));
+  send_response(self, ctx, frame_kind::response, make_body(std::move(answer)),
+                {}, [this, end] { send_list(end); });
+}
+
+void catalog_request_state::show(conversation_id id,
+                                 const wire::ShowConversationT& ask) {
   self->request(ctx.view->catalog, caf::infinite,
                 show_conversation{ctx.uid, id})
       .then(
-          [this, ledger](const show_result& shown) {
-            if (!shown) return send_error(self, ctx, shown.error());
-            auto answer = to_wire(shown.value()->record);
-            position_t p = 0;
-            for (const auto& chunk : shown.value()->chunks) {
-              if (ledger)
-                answer.ledger.push_back(
-                    std::make_unique<wire::LedgerEntryT>(to_wire(chunk, p)));
-              for (const auto& token : chunk.tokens)
-                answer.tokens.push_back(std::make_unique<wire::TokenT>(
-                    lamina::to_wire({p++, token})));
-            }
-            answer.positions = p;
-            send_terminal(self, ctx, make_body(std::move(answer)));
+          [this, from = ask.from_position](const show_result& found) {
+            if (!found) return send_error(self, ctx, found.error());
+            shown = found.value();
+            send_shown(chunk_of(from));
           },
           unavailable(self, ctx, "catalog"));
+}
+
+/// Chunks from `begin` on, as many as fit a frame.
+void catalog_request_state::send_shown(std::size_t begin) {
+  constexpr std::size_t chunks_max = limits::frame_tokens_max / chunk_positions;
+  const auto& ask = *ctx.body->AsShowConversation();
+  const auto& chunks = shown->chunks;
+  const auto end = ask.tokens || ask.ledger
+                       ? std::min(chunks.size(), begin + chunks_max)
+                       : chunks.size();
+  auto answer = to_wire(shown->record);
+  answer.positions = 0;
+  for (const auto& chunk : chunks)
+    answer.positions += static_cast<position_t>(chunk.tokens.size());
+  for (auto c = begin; c < end; ++c) {
+    auto p = first_position(static_cast<std::uint32_t>(c));
+    if (ask.ledger)
+      answer.ledger.push_back(
+          std::make_unique<wire::LedgerEntryT>(to_wire(chunks[c], p)));
+    for (const auto& token : chunks[c].tokens) {
+      const auto at = p++;
+      if (ask.tokens && at >= ask.from_position)
+        answer.tokens.push_back(
+            std::make_unique<wire::TokenT>(lamina::to_wire({at, token})));
+    }
+  }
+  answer.last = end >= chunks.size();
+  if (answer.last)
+    return send_terminal(self, ctx, make_body(std::move(answer)));
+  send_response(self, ctx, frame_kind::response, make_body(std::move(answer)),
+                {}, [this, end] { send_shown(end); });
 }
 
 /// Pin and fork: the answer is the conversation as it is then.
@@ -164,8 +203,7 @@ void catalog_request_state::run() {
   if (body.AsGetStatus()) return status();
   if (const auto* m = body.AsListConversations()) return list(*m);
   if (const auto* m = body.AsShowConversation())
-    return with_id(m->conversation,
-                   [&](conversation_id id) { show(id, m->ledger); });
+    return with_id(m->conversation, [&](conversation_id id) { show(id, *m); });
   if (const auto* m = body.AsDeleteConversation())
     return with_id(m->conversation, [&](conversation_id id) { remove(id); });
   if (const auto* m = body.AsPinConversation())

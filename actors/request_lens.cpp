@@ -15,6 +15,10 @@ std::optional<error> check(const wire::GetLensT& ask) {
     return error{error_code::limit_exceeded,
                  "more than " + std::to_string(limits::lens_positions_max) +
                      " positions in one request"};
+  if (ask.context_size > limits::lens_context_max)
+    return error{error_code::limit_exceeded,
+                 "more than " + std::to_string(limits::lens_context_max) +
+                     " tokens of context"};
   if (ask.top_k == 0 || ask.top_k > lens_top_k)
     return error{error_code::invalid_argument,
                  "top_k must be from 1 to " + std::to_string(lens_top_k)};
@@ -86,6 +90,7 @@ void lens_request_state::find_block() {
             auto& g = groups[current];
             g.block = found.block;
             g.source = found.source;
+            g.failure = found.failure;
             if (g.needs_next())
               find_next_block();
             else
@@ -123,19 +128,30 @@ load_rows lens_request_state::rows_of(const digest& chunk, std::uint32_t index,
   auto residuals = value_keys(chunk, site::resid_post, record.shape);
   load.keys.insert(load.keys.end(), residuals.begin(), residuals.end());
   load.exact = true;
-  load.position_end = groups.back().back().position + 1;
+  // The last one is rated by its next token's row.
+  const auto& last = groups.back().back();
+  load.position_end = last.position + (last.next ? 2 : 1);
   return load;
+}
+
+/// An answer that lacks no more than ratings is still one.
+void lens_request_state::give_up(const error& why) {
+  if (groups[current].complete()) return send_group();
+  stop(why);
 }
 
 /// Records are missing: they come from the exact rows of the residual stream.
 void lens_request_state::load_exact_rows() {
   auto& group = groups[current];
-  if (!model)
-    return stop(
-        {error_code::not_found, "no lens records are kept for position " +
-                                    std::to_string(group.front().position) +
-                                    ", and the model '" + record.model +
-                                    "' that made it is not loaded"});
+  if (!model) {
+    const error missing{error_code::not_found, "none are kept"};
+    const auto& why = group.failure.value_or(missing);
+    return stop({why.code, "the lens records of position " +
+                               std::to_string(group.front().position) +
+                               " cannot be read (" + why.context +
+                               "), and the model '" + record.model +
+                               "' that made it is not loaded"});
+  }
   if (!rows_source) {
     auto source = self->spawn<caf::linked>(rows, ctx.view);
     rows_source = rows_actor(source);
@@ -145,15 +161,23 @@ void lens_request_state::load_exact_rows() {
                       row_in_chunk(group.back().position) + 1);
   load.restore = at.activations != presence::never_asked;
   load.kept = kept;
+  load.stored_only = group.complete();  // a rating is not worth a prefill
   self->request(rows_source, caf::infinite, std::move(load))
       .then(
           [this](const result<rows_loaded>& loaded) {
-            if (!loaded) return stop(loaded.error());
-            groups[current].source = loaded.value().source;
-            groups[current].relative_error = loaded.value().relative_error;
-            compute(loaded.value().rows);
+            if (!loaded) return give_up(loaded.error());
+            take_rows(loaded.value());
           },
           unavailable(self, ctx, "rows actor"));
+}
+
+void lens_request_state::take_rows(const rows_loaded& loaded) {
+  auto& group = groups[current];
+  // Records of exact rows are better than those of rows with an error.
+  if (group.complete() && loaded.relative_error != 0) return send_group();
+  group.source = loaded.source;
+  group.relative_error = loaded.relative_error;
+  compute(loaded.rows);
 }
 
 void lens_request_state::compute(const ready_rows& ready) {
@@ -166,7 +190,7 @@ void lens_request_state::compute(const ready_rows& ready) {
                 get_token_ids{record.id, group.back().position + 1})
       .then(
           [this, input, ready](const token_ids_result& ids) {
-            if (!ids) return stop(ids.error());
+            if (!ids) return give_up(ids.error());
             auto& g = groups[current];
             auto first = ids.value().begin() + g.front().position;
             input->tokens.assign(first, ids.value().end());
@@ -174,7 +198,7 @@ void lens_request_state::compute(const ready_rows& ready) {
                           compute_lens_rows{model, input})
                 .then(
                     [this, ready](const lens_computed& computed) {
-                      if (!computed) return stop(computed.error());
+                      if (!computed) return give_up(computed.error());
                       auto& answered = groups[current];
                       const auto& at = answered.front();
                       store(at.chunk, at.name, answered.block,
@@ -206,6 +230,7 @@ void lens_request_state::compute_rating(const ready_rows& ready) {
 void lens_request_state::load_next_row(const ready_rows& ready) {
   const auto& at = groups[current].back();
   auto load = rows_of(*at.next_name, at.chunk + 1, 0, 1);
+  load.stored_only = groups[current].source != answer_source::recomputed;
   self->request(rows_source, caf::infinite, std::move(load))
       .then(
           [this, ready](const result<rows_loaded>& loaded) {

@@ -17,6 +17,7 @@ struct chunk_group {
   std::vector<located_position> positions;  // ascending
   lens_block_ptr block;                     // of the chunk
   lens_block_ptr next;  // of the next chunk, when its first row is needed
+  std::optional<error> failure;  // why stored records could not be read
   answer_source source = answer_source::memory;
   float relative_error = 0;  // of the rows its records were computed from
 
@@ -62,6 +63,8 @@ struct lens_request_state {
   void find_next_block();
   void answer_or_compute();
   void load_exact_rows();
+  void take_rows(const rows_loaded& loaded);
+  void give_up(const error& why);
   void compute(const ready_rows& ready);
   void compute_rating(const ready_rows& ready);
   void load_next_row(const ready_rows& ready);

@@ -12,10 +12,10 @@ namespace {
 std::uint64_t not_written(const conversation_record& record,
                           const history_conversation& read,
                           const restriction& where) {
-  if (!where.any_token() || read.chunks.empty()) return 0;
-  const auto written = static_cast<position_t>(
-      first_position(static_cast<std::uint32_t>(read.chunks.size() - 1)) +
-      read.chunks.back().tokens.size());
+  if (!where.any_token()) return 0;
+  position_t written = 0;
+  for (const auto& chunk : read.chunks)
+    written += static_cast<position_t>(chunk.tokens.size());
   const auto begin = std::max(written, where.begin);
   const auto end = std::min(record.positions, where.end);
   return end > begin ? end - begin : 0;
@@ -45,12 +45,20 @@ void search_request_state::take_conversations(const history_read& read) {
   auto fresh = std::make_shared<std::vector<chunk_rows>>();
   for (const auto& one : read) {
     const auto order = static_cast<std::uint32_t>(taken++);
+    // What is there is what is gone through, whatever the list said.
+    counts.chunks_total -= chunks_of(chosen[order]);
     if (one) {
+      counts.chunks_total += one.value()->chunks.size();
       take(one.value(), order, *fresh);
       continue;
     }
-    // Deleted since the list was made: there is nothing to search.
-    if (one.error().code == error_code::not_found) continue;
+    // Deleted since the list was made, or so new that nothing is on disk.
+    if (one.error().code == error_code::not_found) {
+      if (query->ranking && chosen[order].state == turn_state::running)
+        counts.positions_missing +=
+            not_written(chosen[order], {}, query->where);
+      continue;
+    }
     ++counts.conversations_unreadable;
     self->send(ctx.view->supervisor, damage_found{to_string(one.error())});
   }

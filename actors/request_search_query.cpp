@@ -131,6 +131,9 @@ void search_request_state::load_query() {
   load.keys = {key_of_layer(at.name, query->at, query->layer, record.shape)};
   load.position_end = at.position + 1;
   load.restore = at.activations != presence::never_asked;
+  if (auto hosted = ctx.view->models.find(record.model);
+      hosted != ctx.view->models.end())
+    load.kept = hosted->second.kept;
   auto source = self->spawn<caf::linked>(rows, ctx.view);
   rows_source = rows_actor(source);
   self->request(rows_source, caf::infinite, std::move(load))
@@ -194,8 +197,7 @@ void search_request_state::choose(
       ++counts.conversations_passed_over;
       continue;
     }
-    counts.chunks_total +=
-        (record.positions + chunk_positions - 1) / chunk_positions;
+    counts.chunks_total += chunks_of(record);
     chosen.push_back(record);
     found->push_back(record.id);
   }

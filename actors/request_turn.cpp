@@ -29,7 +29,8 @@ struct turn_request_state {
   generation_actor generation;
   bool owns_turn = false;  // Generate: cancelling means the turn
   bool cancel_wanted = false;
-  bool ended = false;  // the terminal frame is on its way
+  bool joined = false;  // the turn tells us what happens
+  bool ended = false;   // the terminal frame is on its way
   // Of a conversation in which nothing runs: what is sent, chunk by chunk.
   std::shared_ptr<const conversation_shown> past;
   position_t past_from = 0;
@@ -116,6 +117,7 @@ void turn_request_state::watch(const turn_opened& turn,
       .then(
           [this](const watch_result& watched) {
             if (!watched) return send_error(self, ctx, watched.error());
+            joined = true;
             wire::StartedT started;
             started.conversation =
                 conversation_text(watched.value().conversation);
@@ -161,6 +163,11 @@ void turn_request_state::stream_ended(position_t from) {
 
 void turn_request_state::send_ended_chunk() {
   if (past_chunk >= past->chunks.size()) return end_stream();
+  const auto hosted = ctx.view->models.find(past->record.model);
+  const tokenizer* text =
+      hosted != ctx.view->models.end() && hosted->second.model
+          ? &hosted->second.model->text()
+          : nullptr;
   wire::TokensT tokens;
   auto p = first_position(past_chunk);
   for (const auto& token : past->chunks[past_chunk].tokens) {
@@ -168,7 +175,8 @@ void turn_request_state::send_ended_chunk() {
     if (at < past_from) continue;
     tokens.tokens.push_back(
         std::make_unique<wire::TokenT>(to_wire({at, token})));
-    if (token.who == role::assistant)
+    // Without its model nobody knows which of the tokens are special.
+    if (token.who == role::assistant && !(text && text->is_special(token.id)))
       tokens.text += past_text.push(token.bytes);
   }
   if (++past_chunk == past->chunks.size()) tokens.text += past_text.finish();
@@ -213,7 +221,8 @@ turn_self::behavior_type turn(turn_request_state::pointer self,
   auto& state = self->state;
   state.ctx = std::move(ctx);
   self->set_down_handler([&state](const caf::down_msg& down) {
-    if (state.ended) return;
+    // Until it has answered, its silence is the answer to watch_turn.
+    if (state.ended || !state.joined) return;
     send_error(
         state.self, state.ctx,
         {error_code::unavailable,

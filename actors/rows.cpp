@@ -16,6 +16,11 @@ bool holds(const ready_rows& rows, const load_rows& wanted) {
          rows.end >= wanted.row_end;
 }
 
+error no_answer(const std::string& who, const caf::error& e) {
+  return {error_code::unavailable,
+          "the " + who + " did not answer: " + caf::to_string(e)};
+}
+
 }  // namespace
 
 rows_state::~rows_state() {
@@ -40,6 +45,7 @@ rows_loaded rows_state::take_recomputed(const ready_rows& ready) {
 
 caf::result<result<rows_loaded>> rows_state::load(const load_rows& m) {
   wanted = m;
+  recomputed.erase(recomputed.begin(), recomputed.lower_bound(m.chunk));
   if (auto it = recomputed.find(m.chunk);
       it != recomputed.end() && holds(it->second, m))
     return result<rows_loaded>(take_recomputed(it->second));
@@ -51,9 +57,9 @@ caf::result<result<rows_loaded>> rows_state::load(const load_rows& m) {
             if (values)
               found(values.value());
             else
-              recompute(lamina::to_string(values.error()));
+              recompute(values.error());
           },
-          [this](const caf::error& e) { recompute(caf::to_string(e)); });
+          [this](const caf::error& e) { recompute(no_answer("shard", e)); });
   return *reply;
 }
 
@@ -62,7 +68,7 @@ void rows_state::found(const values_found& values) {
     return answer(rows_loaded{values.raw, answer_source::memory});
   for (const auto& value : values.values)
     if (!value || value->rows < wanted.row_end)
-      return recompute("they are not stored");
+      return recompute({error_code::not_found, "they are not stored"});
   decode(values);
 }
 
@@ -80,9 +86,9 @@ void rows_state::decode(const values_found& values) {
                 chunk_found{wanted.conversation, wanted.chunk, wanted.name, 0,
                             presence::corrupt, std::nullopt});
             wanted.restore = true;
-            recompute(lamina::to_string(decoded.error()));
+            recompute(decoded.error());
           },
-          [this](const caf::error& e) { recompute(caf::to_string(e)); });
+          [this](const caf::error& e) { recompute(no_answer("codec", e)); });
 }
 
 void rows_state::take_decoded(const decoded_rows& decoded,
@@ -93,36 +99,43 @@ void rows_state::take_decoded(const decoded_rows& decoded,
   // The stored ones are better than none.
   wanted.restore = false;
   inexact = std::move(loaded);
-  recompute("they are stored with an error");
+  recompute({error_code::not_found, "they are stored with an error"});
 }
 
 /// `because`: why the stored rows are not enough, for the error if this fails.
-void rows_state::recompute(const std::string& because) {
+void rows_state::recompute(const error& because) {
+  if (wanted.stored_only) return answer(fail(because.code, because.context));
   auto hosted = view->models.find(wanted.model);
   if (hosted == view->models.end() || !hosted->second.actor ||
       root_of(hosted->second.model->origin()) != wanted.root)
     return answer(fail(
-        error_code::not_found,
+        because.code,
         "the activations of position " +
             std::to_string(first_position(wanted.chunk) + wanted.row_begin) +
-            " cannot be read (" + because + "), and the model '" +
+            " cannot be read (" + because.context + "), and the model '" +
             wanted.model + "' that made them is not loaded"));
   auto model = hosted->second.actor;
   self->request(view->catalog, caf::infinite,
-                get_token_ids{
-                    wanted.conversation,
-                    std::max(wanted.position_end,
-                             first_position(wanted.chunk) + wanted.row_end)})
+                get_token_ids{wanted.conversation, window_end()})
       .then(
           [this, model](const token_ids_result& ids) {
             if (!ids)
               return answer(fail(ids.error().code, ids.error().context));
             prefill(ids.value(), model);
           },
-          [this](const caf::error& e) {
-            answer(fail(error_code::unavailable,
-                        "the catalog did not answer: " + caf::to_string(e)));
-          });
+          [this](const caf::error& e) { answer(no_answer("catalog", e)); });
+}
+
+/// Where the window of chunks that begins with the wanted one ends.
+position_t rows_state::window_end() const {
+  const auto& shape = wanted.shape;
+  const auto chunk_bytes = shape.slots() * chunk_positions * shape.row_bytes();
+  const auto chunks = std::max<std::size_t>(window_bytes / chunk_bytes, 1);
+  const auto end = std::uint64_t{first_position(wanted.chunk)} +
+                   std::uint64_t{chunks} * chunk_positions;
+  const auto least = first_position(wanted.chunk) + wanted.row_end;
+  return static_cast<position_t>(
+      std::min<std::uint64_t>(end, std::max(wanted.position_end, least)));
 }
 
 void rows_state::prefill(std::vector<token_id> tokens,
@@ -133,17 +146,15 @@ void rows_state::prefill(std::vector<token_id> tokens,
   request->tokens = std::move(tokens);
   request->capture_from = first_position(wanted.chunk);
   request->lens = lens_mode::on_demand;
-  request->keep_cache = false;
+  // The next window goes on from here.
+  request->keep_cache = request->tokens.size() < wanted.position_end;
   self->request(runner, caf::infinite,
                 begin_sequence{request, sequence_sink(self)})
       .then(
           [this](const sequence_begun& begun) {
             if (!begun) answer(fail(begun.error().code, begun.error().context));
           },
-          [this](const caf::error& e) {
-            answer(fail(error_code::unavailable,
-                        "the model did not answer: " + caf::to_string(e)));
-          });
+          [this](const caf::error& e) { answer(no_answer("model", e)); });
 }
 
 void rows_state::advance(const sequence_progress& p) {
@@ -164,8 +175,19 @@ void rows_state::advance(const sequence_progress& p) {
 }
 
 rows_self::behavior_type rows(rows_state::pointer self, view_ptr view) {
+  return rows_in_windows(self, std::move(view), recomputed_bytes_max);
+}
+
+rows_self::behavior_type rows_in_windows(rows_state::pointer self,
+                                         view_ptr view,
+                                         std::size_t window_bytes) {
   auto& state = self->state;
   state.view = std::move(view);
+  state.window_bytes = window_bytes;
+  // A request that has ended does so without an error: what is being computed
+  // for it ends too, for the model looks after its sinks.
+  self->set_exit_handler(
+      [self](const caf::exit_msg& ended) { self->quit(ended.reason); });
   return {
       [&state](const load_rows& m) { return state.load(m); },
       [&state](const sequence_advanced& m) { state.advance(*m.progress); },

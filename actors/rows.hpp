@@ -1,6 +1,9 @@
 // A rows actor: finds exact rows of chunks for one request. Order: memory or
-// disk through the shard, decoded by a codec; else one prefill of the stored
-// tokens, whose further chunks are kept for the requests that follow.
+// disk through the shard, decoded by a codec; else a prefill of the stored
+// tokens, whose further chunks are kept for the requests that follow, chunks
+// ascending. It computes a window of them at a time, so that rows of a long
+// conversation are never all in memory; the KV cache stays with the engine
+// between windows. It ends with its request, and what it computes ends too.
 #pragma once
 
 #include <caf/stateful_actor.hpp>
@@ -25,7 +28,8 @@ struct rows_state {
   void found(const values_found& values);
   void take_decoded(const decoded_rows& decoded, answer_source source);
   void decode(const values_found& values);
-  void recompute(const std::string& because);
+  void recompute(const error& because);
+  position_t window_end() const;
   void prefill(std::vector<token_id> tokens, const model_actor& model);
   void advance(const sequence_progress& p);
   void answer(result<rows_loaded> loaded);
@@ -34,13 +38,22 @@ struct rows_state {
   static inline const char* name = "rows";
   pointer self;
   view_ptr view;
+  std::size_t window_bytes = 0;
   load_rows wanted;
   std::optional<promise> reply;
   std::optional<rows_loaded> inexact;  // stored rows, if there are none better
   model_actor runner;                  // of the recomputation
-  std::map<std::uint32_t, ready_rows> recomputed;  // by chunk
+  std::map<std::uint32_t, ready_rows> recomputed;  // by chunk, of one window
 };
 
+/// Raw rows that one recomputation may hold: enough positions even of a large
+/// model to fill the engine's prefill steps.
+inline constexpr std::size_t recomputed_bytes_max = std::size_t{128} << 20;
+
 rows_self::behavior_type rows(rows_state::pointer self, view_ptr view);
+/// With windows of another size; a window has at least one chunk.
+rows_self::behavior_type rows_in_windows(rows_state::pointer self,
+                                         view_ptr view,
+                                         std::size_t window_bytes);
 
 }  // namespace lamina

@@ -23,6 +23,14 @@ std::vector<value_key> keys_of(const score_chunks& m, std::size_t begin,
   return keys;
 }
 
+std::size_t text_bytes_of(const std::vector<chunk_record>& chunks) {
+  std::size_t bytes = 0;
+  for (const auto& chunk : chunks)
+    for (const auto& token : chunk.tokens)
+      bytes += token.bytes.size();
+  return bytes;
+}
+
 }  // namespace
 
 /// Searches that are gone leave the list of the running ones.
@@ -54,12 +62,16 @@ history_read search_state::read(const read_history& m) {
   ++counts.slices;
   history_read answer;
   std::size_t positions = 0;
+  std::size_t bytes = 0;
   for (auto i = m.begin; i < m.ids->size(); ++i) {
     answer.push_back(read_one(*m.query, (*m.ids)[i]));
-    if (const auto& read = answer.back())
+    if (const auto& read = answer.back()) {
       positions += read.value()->chunks.size() * chunk_positions;
+      bytes += text_bytes_of(read.value()->chunks);
+    }
     if (answer.size() >= options.slice_conversations ||
-        positions >= options.slice_positions)
+        positions >= options.slice_positions ||
+        bytes >= options.slice_text_bytes)
       break;
   }
   return answer;

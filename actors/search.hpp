@@ -22,7 +22,9 @@ struct search_options {
   std::uint64_t slice_bytes = 16u << 20;  // of stored values
   std::uint32_t slice_chunks = 1'024;
   std::uint32_t slice_conversations = 64;
-  std::uint32_t slice_positions = 1u << 16;  // of conversations read
+  // Of conversations read; each is read whole.
+  std::uint32_t slice_positions = 1u << 16;
+  std::uint64_t slice_text_bytes = 1u << 20;
 };
 
 struct search_state {

@@ -61,8 +61,8 @@ void session_state::greet(const frame_received& m) {
 }
 
 session_state::~session_state() {
-  for (auto& [number, promise] : waiting)
-    promise.deliver(caf::make_error(caf::sec::request_receiver_down));
+  for (auto& frame : waiting)
+    frame.promise.deliver(caf::make_error(caf::sec::request_receiver_down));
   for (auto& [id, actor] : requests)
     caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
 }
@@ -70,7 +70,8 @@ session_state::~session_state() {
 /// A peer that does not read its answers is not read from either.
 void session_state::take_next() {
   constexpr std::uint64_t unwritten_max = 256;
-  while (takes_owed > 0 && frames_sent - frames_done < unwritten_max) {
+  while (takes_owed > 0 && frames_sent - frames_done < unwritten_max &&
+         unwritten_bytes < limits::unwritten_bytes_max) {
     --takes_owed;
     out->take_next();
   }
@@ -110,7 +111,8 @@ void session_state::receive(const frame_received& m) {
 }
 
 void session_state::start(const frame_received& m) {
-  if (requests.size() >= limits::requests_per_connection_max)
+  // One whose last frame is not on the wire yet still takes its memory.
+  if (requests.size() + unwritten_ends >= limits::requests_per_connection_max)
     return refuse(m.request,
                   {error_code::overloaded,
                    "too many requests in flight on this connection"},
@@ -132,18 +134,24 @@ caf::result<frame_sent> session_state::send(const send_frame& m) {
   auto it = requests.find(m.request);
   if (it == requests.end())
     return caf::make_error(caf::sec::request_receiver_down);
-  if (m.kind == frame_kind::terminal) requests.erase(it);
-  auto promise = self->make_response_promise<sent_promise>();
-  ++frames_sent;
-  waiting.emplace_back(frames_sent, promise);
+  const bool ends = m.kind == frame_kind::terminal;
+  if (ends) requests.erase(it);
+  auto promise =
+      self->make_response_promise<caf::typed_response_promise<frame_sent>>();
+  waiting.push_back({++frames_sent, m.frame->size(), ends, promise});
+  unwritten_bytes += m.frame->size();
+  unwritten_ends += ends ? 1 : 0;
   out->send(m.frame);
   return promise;
 }
 
 void session_state::written(std::uint64_t count) {
   frames_done = count;
-  while (!waiting.empty() && waiting.front().first <= frames_done) {
-    waiting.front().second.deliver(frame_sent{});
+  while (!waiting.empty() && waiting.front().number <= frames_done) {
+    auto& frame = waiting.front();
+    unwritten_bytes -= frame.bytes;
+    unwritten_ends -= frame.ends ? 1 : 0;
+    frame.promise.deliver(frame_sent{});
     waiting.pop_front();
   }
   take_next();

@@ -32,9 +32,16 @@ class outbox {
   virtual void close() = 0;
 };
 
+/// A request's frame on its way out; `number` counts all frames sent.
+struct unwritten_frame {
+  std::uint64_t number = 0;
+  std::size_t bytes = 0;
+  bool ends = false;
+  caf::typed_response_promise<frame_sent> promise;
+};
+
 struct session_state {
   using pointer = session_actor::stateful_pointer<session_state>;
-  using sent_promise = caf::typed_response_promise<frame_sent>;
 
   explicit session_state(pointer actor) : self(actor) {}
   ~session_state();
@@ -59,8 +66,10 @@ struct session_state {
   std::map<std::uint32_t, request_actor> requests;
   std::uint64_t frames_sent = 0;
   std::uint64_t frames_done = 0;
-  std::uint32_t takes_owed = 0;  // frames taken up, not yet allowed for
-  std::deque<std::pair<std::uint64_t, sent_promise>> waiting;
+  std::uint32_t takes_owed = 0;         // frames taken up, not yet allowed for
+  std::deque<unwritten_frame> waiting;  // of requests
+  std::uint64_t unwritten_bytes = 0;    // of those
+  std::uint32_t unwritten_ends = 0;     // terminal frames among them
 };
 
 session_actor::behavior_type session(session_state::pointer self,

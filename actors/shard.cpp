@@ -45,7 +45,7 @@ caf::result<lens_found> shard_state::lens_of(const find_lens& m) {
   const auto* e = tier.find(m.name);
   if (e && e->lens && (m.rows_wanted & ~e->lens->complete) == 0) {
     ++hits;
-    return lens_found{e->lens, answer_source::memory};
+    return lens_found{e->lens, answer_source::memory, std::nullopt};
   }
   ++misses;
   auto promise = self->make_response_promise<lens_promise>();
@@ -59,23 +59,29 @@ caf::result<lens_found> shard_state::lens_of(const find_lens& m) {
               self->send(view->supervisor,
                          damage_found{"lens records of " + to_string(name) +
                                       ": " + lamina::to_string(read.error())});
-            lens_arrived(name, read ? read.value() : nullptr);
+            lens_arrived(name, read);
           },
-          [this, name = m.name](const caf::error&) {
-            lens_arrived(name, nullptr);
+          [this, name = m.name](const caf::error& silent) {
+            lens_arrived(name, fail(error_code::unavailable,
+                                    "the disk reader did not answer: " +
+                                        caf::to_string(silent)));
           });
   return promise;
 }
 
-void shard_state::lens_arrived(const digest& chunk,
-                               const lens_block_ptr& block) {
-  auto source = block ? answer_source::disk : answer_source::memory;
-  if (block) merge_lens(chunk, *block);
-  const auto* e = tier.find(chunk);
+void shard_state::lens_arrived(const digest& chunk, const lens_read& read) {
+  lens_found found;
+  if (!read) {
+    found.failure = read.error();
+  } else if (read.value()) {
+    found.source = answer_source::disk;
+    merge_lens(chunk, *read.value());
+  }
+  if (const auto* e = tier.find(chunk)) found.block = e->lens;
   auto waiting = std::move(reading[chunk]);
   reading.erase(chunk);
   for (auto& promise : waiting)
-    promise.deliver(lens_found{e ? e->lens : nullptr, source});
+    promise.deliver(found);
 }
 
 void shard_state::merge_lens(const digest& chunk, const lens_block& block) {

@@ -36,7 +36,7 @@ struct shard_state {
   caf::result<lens_found> lens_of(const find_lens& m);
   caf::result<result<values_found>> values_of(const find_values& m);
   void values_arrived(const find_values& m, const values_read& read);
-  void lens_arrived(const digest& name, const lens_block_ptr& block);
+  void lens_arrived(const digest& name, const lens_read& read);
   void merge_lens(const digest& name, const lens_block& block);
 
   static inline const char* name = "shard";

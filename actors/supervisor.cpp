@@ -176,9 +176,13 @@ void supervisor_state::model_is(const std::string& model, model_ptr loaded,
 caf::result<acknowledgement> supervisor_state::drain(const drain_system& m) {
   using promise_type = caf::typed_response_promise<acknowledgement>;
   auto promise = self->make_response_promise<promise_type>();
-  auto deadline = std::chrono::milliseconds(m.deadline_ms);
-  auto flush = [this, promise, deadline]() mutable {
-    self->request(view->disk, deadline, flush_disk{})
+  const auto deadline = std::chrono::milliseconds(m.deadline_ms);
+  const auto ends = clock::now() + deadline;
+  auto flush = [this, promise, ends]() mutable {
+    // What the turns left of the time; a disk that answers needs little.
+    const auto left =
+        std::max<clock::duration>(ends - clock::now(), std::chrono::seconds(1));
+    self->request(view->disk, left, flush_disk{})
         .then(
             [this, promise](const result<ops_written>& flushed) mutable {
               stop_all();
@@ -193,7 +197,7 @@ caf::result<acknowledgement> supervisor_state::drain(const drain_system& m) {
                        "the disk did not flush: " + caf::to_string(e))));
             });
   };
-  self->request(view->catalog, deadline, drain_turns{m.deadline_ms / 2})
+  self->request(view->catalog, deadline * 3 / 4, drain_turns{m.deadline_ms / 2})
       .then([flush](const turns_drained&) mutable { flush(); },
             [flush](const caf::error& e) mutable {
               spdlog::warn("turns did not end in time: {}", caf::to_string(e));

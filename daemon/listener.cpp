@@ -26,13 +26,8 @@ bool alive(asio::io_context& io, const std::filesystem::path& path) {
 
 class unix_listener final : public listener {
  public:
-  unix_listener(asio::io_context& io, caf::actor_system& sys,
-                supervisor_actor supervisor, listener_options options)
-      : io_(io),
-        sys_(sys),
-        supervisor_(std::move(supervisor)),
-        options_(std::move(options)),
-        acceptor_(io) {}
+  unix_listener(asio::io_context& io, listener_options options)
+      : io_(io), options_(std::move(options)), acceptor_(io) {}
 
   result<void> bind() {
     const auto& path = options_.socket_path;
@@ -59,9 +54,14 @@ class unix_listener final : public listener {
     if (refused)
       return fail(error_code::io_error, "cannot listen on " + path.string() +
                                             ": " + refused.message());
+    return success();
+  }
+
+  void serve(caf::actor_system& sys, supervisor_actor supervisor) override {
+    sys_ = &sys;
+    supervisor_ = std::move(supervisor);
     asio::co_spawn(
         io_, [this] { return accept(); }, asio::detached);
-    return success();
   }
 
   void stop() override {
@@ -100,7 +100,7 @@ class unix_listener final : public listener {
       return;
     }
     auto c = std::make_shared<connection>(std::move(socket));
-    auto session = spawn_session(sys_, peer.uid, c);
+    auto session = spawn_session(*sys_, peer.uid, c);
     caf::anon_send(supervisor_, follow_views{session});
     count(1);
     c->start(std::move(session), [this] { count(-1); });
@@ -123,7 +123,7 @@ class unix_listener final : public listener {
   }
 
   asio::io_context& io_;
-  caf::actor_system& sys_;
+  caf::actor_system* sys_ = nullptr;
   supervisor_actor supervisor_;
   listener_options options_;
   protocol::acceptor acceptor_;
@@ -133,11 +133,8 @@ class unix_listener final : public listener {
 }  // namespace
 
 result<std::unique_ptr<listener>> listener::open(asio::io_context& io,
-                                                 caf::actor_system& sys,
-                                                 supervisor_actor supervisor,
                                                  listener_options options) {
-  auto created = std::make_unique<unix_listener>(io, sys, std::move(supervisor),
-                                                 std::move(options));
+  auto created = std::make_unique<unix_listener>(io, std::move(options));
   BOOST_OUTCOME_TRYV(created->bind());
   return std::unique_ptr<listener>(std::move(created));
 }

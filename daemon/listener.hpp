@@ -23,13 +23,14 @@ struct listener_options {
 class listener {
  public:
   /// Binds the socket. A stale file of a dead daemon is replaced; a living
-  /// one's is not: unavailable. io_error otherwise.
+  /// one's is not: unavailable. io_error otherwise. Who connects waits.
   static result<std::unique_ptr<listener>> open(boost::asio::io_context& io,
-                                                caf::actor_system& sys,
-                                                supervisor_actor supervisor,
                                                 listener_options options);
 
   virtual ~listener() = default;
+
+  /// Gives a session to each that connects. The listener must go before `sys`.
+  virtual void serve(caf::actor_system& sys, supervisor_actor supervisor) = 0;
 
   /// No more connections; the socket file goes.
   virtual void stop() = 0;

@@ -193,20 +193,20 @@ int run(const configuration& c, std::uint64_t fault) {
 
   // Sessions hold connections, so the sockets' context outlives the actors.
   boost::asio::io_context io(1);
+  // Before the models: a second daemon ends before it reads gigabytes.
+  auto front = listener::open(io, {address.value().path, 0600});
+  if (!front) return refuse(front.error());
   caf::actor_system_config caf_config;
   caf_config.set("scheduler.policy", caf::atom("stealing"));
   caf::actor_system sys(caf_config);
   auto top = spawn_supervisor(
       sys, options_of(c, fault, std::move(environment).value()));
-  auto front = listener::open(io, sys, top, {address.value().path, 0600});
-  int status = 0;
-  if (!front) {
-    status = refuse(front.error());
-  } else {
-    spdlog::info("listening on {}", c.listen);
-    serve(io, *front.value());
-  }
-  return std::max(status, drain(io, sys, top, c));
+  front.value()->serve(sys, top);
+  spdlog::info("listening on {}", c.listen);
+  serve(io, *front.value());
+  const int status = drain(io, sys, top, c);
+  front.value().reset();
+  return status;
 }
 
 }  // namespace

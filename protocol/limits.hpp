@@ -7,7 +7,8 @@
 
 namespace lamina::limits {
 
-/// A control message. A 1 MB prompt fits; nothing we send is near it.
+/// A control message. A 1 MB prompt fits; the daemon cuts what it sends into
+/// frames far below this.
 inline constexpr std::uint32_t control_bytes_max = 4u << 20;
 
 /// A frame's payload. One position of 80 layers x 8192 in float32 is 2.6 MB;
@@ -48,8 +49,20 @@ inline constexpr std::uint32_t error_bytes_max = 2'048;
 /// Positions in one GetActivations: rows of a whole long conversation.
 inline constexpr std::uint32_t positions_max = 1u << 20;
 
-/// Positions in one GetLens.
+/// Positions in one GetLens, and tokens of context before the first.
 inline constexpr std::uint32_t lens_positions_max = 4'096;
+inline constexpr std::uint32_t lens_context_max = 4'096;
+
+/// Tokens that the daemon puts into one frame; longer answers are more frames.
+/// Their bytes stay far below control_bytes_max, for a token has few.
+inline constexpr std::uint32_t frame_tokens_max = 4'096;
+
+/// Conversations in one frame of a list.
+inline constexpr std::uint32_t frame_conversations_max = 1'000;
+
+/// Answers of one connection that wait to be written: beyond this no further
+/// request is read from it.
+inline constexpr std::uint64_t unwritten_bytes_max = 32u << 20;
 
 /// Stop strings of one request, and bytes of each.
 inline constexpr std::uint32_t stop_strings_max = 16;

@@ -115,6 +115,11 @@ result<void> decode_value_into(raw_chunk& chunk, const stored_value& value,
   if (header.shape != chunk.shape())
     return fail(error_code::corrupt,
                 name_of(value.key) + " has another model's shape");
+  // Nothing vouches for what is known of a value beside its bytes.
+  if (header.rows != value.rows)
+    return fail(error_code::corrupt,
+                name_of(value.key) + " holds " + std::to_string(header.rows) +
+                    " rows, not " + std::to_string(value.rows));
   for (std::uint32_t group = 0; group < groups_of(header); ++group) {
     const auto of_group = slots_of_group(header, group);
     const auto means = means_of(book, of_group);

@@ -48,6 +48,10 @@ struct stored_header {
 result<stored_header> check(const value_key& key,
                             std::span<const std::byte> bytes);
 
+/// The error of the worst row, from the header of a value that has passed
+/// `check`: what is known of it elsewhere is under no checksum.
+float worst_error_of(std::span<const std::byte> bytes);
+
 /// Layers and rows of a value, each begin .. end-1. Layers count as in the
 /// model, and only for sites that are per layer: others have layer 0.
 struct stored_part {

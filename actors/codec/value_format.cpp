@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint32_t magic = 0x4c41564c;  // "LVAL"
 constexpr std::size_t checksum_at = 8;
 constexpr std::size_t checked_from = 16;
+constexpr std::size_t errors_at = 48;
 
 error corrupt(std::string what) {
   return {error_code::corrupt, "stored value: " + std::move(what)};
@@ -154,9 +155,14 @@ std::vector<std::byte> begin_value(const stored_header& h) {
 }
 
 void set_errors(std::span<std::byte> value, const row_errors& errors) {
-  constexpr std::size_t errors_at = 48;
   const float fields[] = {errors.row, errors.ordinary, errors.largest};
   std::memcpy(value.data() + errors_at, fields, sizeof fields);
+}
+
+float worst_error_of(std::span<const std::byte> bytes) {
+  float row;
+  std::memcpy(&row, bytes.data() + errors_at, sizeof row);
+  return row;
 }
 
 void set_offset(std::span<std::byte> table, std::uint32_t index,

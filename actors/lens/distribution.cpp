@@ -72,7 +72,10 @@ void sum_up(const float* x, const float* reference, std::size_t count,
       const vec e = hn::IfThenElseZero(hn::Gt(shifted, least),
                                        hn::Exp(d, hn::Max(shifted, least)));
       weight = hn::Add(weight, e);
-      logit = hn::MulAdd(e, hn::Max(shifted, least), logit);
+      // A comparison, not Max, so that a NaN gets through.
+      const vec bounded =
+          hn::IfThenElse(hn::Lt(shifted, least), least, shifted);
+      logit = hn::MulAdd(e, bounded, logit);
       const vec apart = hn::Sub(here, hn::LoadU(d, reference + i));
       difference = hn::MulAdd(e, apart, difference);
     }
@@ -82,12 +85,14 @@ void sum_up(const float* x, const float* reference, std::size_t count,
   }
   for (; i < count; ++i) {
     const double shifted = static_cast<double>(x[i]) - highest;
-    if (!(shifted > exponent_min)) continue;
+    if (shifted <= exponent_min) continue;
     const double e = std::exp(shifted);
     total += e;
     total_logit += e * shifted;
     total_difference += e * (static_cast<double>(x[i]) - reference[i]);
   }
+  // With a NaN among them the logits are no distribution.
+  if (std::isnan(total_logit)) total = total_logit;
   out.log_normaliser = highest + std::log(total);
   out.mean_logit = highest + total_logit / total;
   out.mean_difference = total_difference / total;
@@ -133,6 +138,7 @@ distribution summarise_row(std::span<const float> logits,
 std::uint32_t rank_of(std::span<const float> logits, token_id token) {
   assert(token < logits.size());
   const float value = logits[token];
+  if (std::isnan(value)) return static_cast<std::uint32_t>(logits.size());
   std::size_t before =
       HWY_DYNAMIC_DISPATCH(count_above)(logits.data(), logits.size(), value);
   for (std::size_t i = 0; i < token; ++i)

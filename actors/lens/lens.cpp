@@ -9,6 +9,11 @@
 namespace lamina {
 namespace {
 
+/// Rounding may have made a small number negative; a NaN stays one.
+double at_least_zero(double x) {
+  return x < 0 ? 0.0 : x;
+}
+
 lens_record record_of(const distribution& layer, const distribution& last,
                       bool is_last) {
   lens_record record{};
@@ -18,11 +23,14 @@ lens_record record_of(const distribution& layer, const distribution& last,
         static_cast<float>(layer.top_logits[k] - layer.log_normaliser);
   }
   record.entropy = static_cast<float>(
-      std::max(0.0, layer.log_normaliser - layer.mean_logit));
+      at_least_zero(layer.log_normaliser - layer.mean_logit));
   // KL(p || q) = E_p[x - y] - log Zp + log Zq. Never below 0 but by rounding.
   const double kl =
       layer.mean_difference - layer.log_normaliser + last.log_normaliser;
-  record.kl_to_final = is_last ? 0.0f : static_cast<float>(std::max(0.0, kl));
+  // Of the last layer it is 0, unless that is no distribution.
+  record.kl_to_final =
+      is_last ? (std::isnan(record.entropy) ? record.entropy : 0.0f)
+              : static_cast<float>(at_least_zero(kl));
   return record;
 }
 

@@ -74,7 +74,8 @@ class engine_impl final : public engine {
   void run_heads();
   std::vector<head_job> head_jobs() const;
   std::uint32_t logit_rows(const head_job& job) const;
-  void run_head(std::span<const head_job> jobs);
+  bool run_head(std::span<const head_job> jobs);
+  void compute_logits(std::span<const head_job> jobs);
   void gather(const head_job& job, std::span<float> out) const;
   void use_logits(const head_job& job, std::span<const float> logits);
   std::vector<sequence_progress> report();
@@ -142,7 +143,9 @@ kv_cache engine_impl::reusable_cache(const sequence_request& r) {
   if (common == 0) return kv_cache(layers_.cache_shape());
   std::uint32_t length = std::min(common, last);
   if (r.capture) length = std::min(length, std::max(r.capture_from, 1u) - 1);
-  return idle_.take(r.conversation, length, !r.keep_cache);
+  // A request for the begin of what the cache holds leaves it as it is.
+  const bool keep = !r.keep_cache || common == r.tokens.size();
+  return idle_.take(r.conversation, length, keep);
 }
 
 bool engine_impl::idle() const {
@@ -217,7 +220,7 @@ void engine_impl::make_plan() {
 }
 
 void engine_impl::run_heads() {
-  const auto jobs = head_jobs();
+  auto jobs = head_jobs();
   // Slices bound the memory of logits; decoding fits into one.
   const std::size_t rows_max =
       std::size_t{lens_slice_positions(model_->description().layers,
@@ -229,8 +232,14 @@ void engine_impl::run_heads() {
       rows += logit_rows(jobs[last]);
       if (rows > rows_max && last > first) break;
     }
-    run_head(std::span(jobs).subspan(first, last - first));
-    first = last;
+    if (run_head(std::span(jobs).subspan(first, last - first)))
+      first = last;
+    else
+      jobs.erase(
+          std::remove_if(
+              jobs.begin() + static_cast<std::ptrdiff_t>(first), jobs.end(),
+              [](const head_job& job) { return job.owner->failed(); }),
+          jobs.end());
   }
 }
 
@@ -255,8 +264,28 @@ std::uint32_t engine_impl::logit_rows(const head_job& job) const {
   return job.lens ? model_->description().layers + 1 : 1;
 }
 
+// False when memory ran out, before anything was made of the logits, and room
+// was made for another try.
+bool engine_impl::run_head(std::span<const head_job> jobs) {
+  try {
+    compute_logits(jobs);
+  } catch (const std::exception& e) {
+    if (!is_out_of_memory(e)) throw;
+    make_room(e.what());
+    return false;
+  }
+  std::span<const float> from = logits_;
+  for (const head_job& job : jobs) {
+    const std::size_t size =
+        std::size_t{logit_rows(job)} * layers_.head().vocabulary();
+    use_logits(job, from.first(size));
+    from = from.subspan(size);
+  }
+  return true;
+}
+
 // The residuals of all jobs in one pass over the head's weights.
-void engine_impl::run_head(std::span<const head_job> jobs) {
+void engine_impl::compute_logits(std::span<const head_job> jobs) {
   const output_head& head = layers_.head();
   std::size_t rows = 0;
   for (const head_job& job : jobs)
@@ -271,12 +300,6 @@ void engine_impl::run_head(std::span<const head_job> jobs) {
   }
   head.logits(residuals_, static_cast<std::uint32_t>(rows), logits_,
               omp_get_max_threads());
-  std::span<const float> from = logits_;
-  for (const head_job& job : jobs) {
-    const std::size_t size = std::size_t{logit_rows(job)} * head.vocabulary();
-    use_logits(job, from.first(size));
-    from = from.subspan(size);
-  }
 }
 
 void engine_impl::gather(const head_job& job, std::span<float> out) const {

@@ -37,6 +37,8 @@ kv_cache kv_store::take(std::uint64_t conversation, std::uint32_t length,
 void kv_store::put(std::uint64_t conversation, std::vector<token_id> tokens,
                    kv_cache cache) {
   assert(tokens.size() == cache.length());
+  if (common_prefix(conversation, tokens) == tokens.size() && !tokens.empty())
+    return idle_.splice(idle_.begin(), idle_, find(conversation));
   forget(conversation);
   bytes_ += cache.bytes();
   idle_.push_front({conversation, std::move(tokens), std::move(cache)});

@@ -26,7 +26,7 @@ class kv_store {
   kv_cache take(std::uint64_t conversation, std::uint32_t length, bool keep);
 
   /// Keeps a cache and the tokens it covers, in place of the conversation's
-  /// former one.
+  /// former one, unless that one holds all of it and perhaps more.
   void put(std::uint64_t conversation, std::vector<token_id> tokens,
            kv_cache cache);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -65,9 +64,9 @@ void sequence::sample(std::span<const float> logits) {
   assert(wants_token());
   const auto token = sampler_.next(logits);
   if (!token)
-    throw std::runtime_error("position " + std::to_string(tokens_.size()) +
-                             " of sequence " + std::to_string(id_) + ": " +
-                             token.error().context);
+    return fail({token.error().code, "position " +
+                                         std::to_string(tokens_.size()) + ": " +
+                                         token.error().context});
   append(token.value());
 }
 

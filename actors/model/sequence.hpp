@@ -45,6 +45,7 @@ class sequence {
   void cancel();
   /// Over at once: `progress` says why, and the cache is not kept.
   void fail(error why);
+  bool failed() const { return failure_.has_value(); }
   void stop_capture();
 
   /// Nothing is left to forward; `progress` will say that it finished.
@@ -58,7 +59,7 @@ class sequence {
   void settle();
   /// True when the next token must be sampled.
   bool wants_token() const { return pending().empty() && !ending_; }
-  /// Chooses the next token; throws when the logits are no numbers.
+  /// Chooses the next token; logits that are no numbers fail the sequence.
   void sample(std::span<const float> logits);
 
   /// What changed since the last call.

@@ -189,7 +189,12 @@ result<scorer> scorer::make(std::vector<float> query, similarity metric) {
   if (metric == similarity::cosine && square == 0)
     return fail(error_code::invalid_argument,
                 "the query is all zeros, which has no cosine with anything");
-  return scorer(std::move(query), metric, std::sqrt(square));
+  // A direction of length 1: products with tiny elements would lose digits, or
+  // all of themselves, to float32's subnormal numbers.
+  if (metric == similarity::cosine)
+    for (float& x : query)
+      x = static_cast<float>(x / std::sqrt(square));
+  return scorer(std::move(query), metric);
 }
 
 void scorer::score(std::span<const std::byte> rows, dtype element,
@@ -227,8 +232,7 @@ float scorer::finish(float dot, float square, std::span<const std::byte> row,
       exact_square += double{wide[i]} * wide[i];
     }
   }
-  const double score =
-      cosine ? exact_dot / (norm_ * std::sqrt(exact_square)) : exact_dot;
+  const double score = cosine ? exact_dot / std::sqrt(exact_square) : exact_dot;
   // A dot product may be finite in double and beyond float32.
   const auto narrow = static_cast<float>(score);
   if (!std::isfinite(narrow)) return no_rank;

@@ -37,15 +37,14 @@ class scorer {
              std::span<float> out) const;
 
  private:
-  scorer(std::vector<float> query, similarity metric, double norm)
-      : query_(std::move(query)), metric_(metric), norm_(norm) {}
+  scorer(std::vector<float> query, similarity metric)
+      : query_(std::move(query)), metric_(metric) {}
 
   float finish(float dot, float square, std::span<const std::byte> row,
                dtype element) const;
 
-  std::vector<float> query_;
+  std::vector<float> query_;  // of length 1 for cosine
   similarity metric_;
-  double norm_;  // of the query
 };
 
 /// Which instruction set the kernels use here, for benchmarks.

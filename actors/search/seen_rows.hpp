@@ -21,8 +21,8 @@ class seen_rows {
   std::uint32_t conversations(const digest& chunk, std::uint32_t row) const;
 
  private:
-  // Most chunks belong to one conversation: what the first has costs 20 bytes,
-  // and only those met again have a list.
+  // Most chunks belong to one conversation: what the first has costs some 50
+  // bytes, and only those met again have a list.
   std::unordered_map<digest, std::uint32_t, digest_hash> first_;
   std::unordered_map<digest, std::vector<std::uint32_t>, digest_hash> again_;
 };

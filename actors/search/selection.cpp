@@ -1,7 +1,6 @@
 #include "actors/search/selection.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <string_view>
 
 namespace lamina {
@@ -39,30 +38,50 @@ struct flat_text {
     });
   }
 
-  /// The token that holds this byte: the last that begins at or before it.
-  /// Tokens without bytes hold none.
-  position_t token_at(std::size_t byte) const {
-    const auto after = std::upper_bound(begins.begin(), begins.end(), byte);
-    return static_cast<position_t>(after - begins.begin()) - 1;
+  /// The token that holds this byte, which is in `from` or behind it: the last
+  /// that begins at or before it. Tokens without bytes hold none.
+  position_t token_at(std::size_t byte, position_t from) const {
+    while (from + 1 < begins.size() && begins[from + 1] <= byte)
+      ++from;
+    return from;
   }
 };
 
-/// Every occurrence, also where they overlap.
+/// borders[i]: how long the longest beginning of the text is that also ends its
+/// first i + 1 bytes, without being all of them.
+std::vector<std::size_t> borders_of(std::string_view text) {
+  std::vector<std::size_t> borders(text.size());
+  for (std::size_t i = 1, same = 0; i < text.size(); ++i) {
+    while (same > 0 && text[i] != text[same])
+      same = borders[same - 1];
+    if (text[i] == text[same]) ++same;
+    borders[i] = same;
+  }
+  return borders;
+}
+
+/// Every occurrence, also where they overlap, in one walk over the bytes that
+/// never goes back (Knuth, Morris and Pratt): no text makes it slow.
 std::vector<text_place> find_across(std::span<const chunk_record> chunks,
                                     std::string_view text) {
   const flat_text flat(chunks);
-  const std::boyer_moore_horspool_searcher wanted(text.begin(), text.end());
+  const auto borders = borders_of(text);
   std::vector<text_place> places;
-  for (auto from = flat.bytes.begin();;) {
-    const auto found = std::search(from, flat.bytes.end(), wanted);
-    if (found == flat.bytes.end()) return places;
-    const auto begin = static_cast<std::size_t>(found - flat.bytes.begin());
-    const auto first = flat.token_at(begin);
-    const auto last = flat.token_at(begin + text.size() - 1);
+  position_t first = 0;
+  position_t last = 0;
+  std::size_t same = 0;
+  for (std::size_t i = 0; i < flat.bytes.size(); ++i) {
+    while (same > 0 && flat.bytes[i] != text[same])
+      same = borders[same - 1];
+    if (flat.bytes[i] == text[same]) ++same;
+    if (same < text.size()) continue;
+    first = flat.token_at(i + 1 - text.size(), first);
+    last = flat.token_at(i, last);
+    same = borders[same - 1];
     const text_place place{first, last - first + 1};
     if (places.empty() || !(places.back() == place)) places.push_back(place);
-    from = found + 1;
   }
+  return places;
 }
 
 const token_record& token_at(std::span<const chunk_record> chunks,
@@ -95,9 +114,13 @@ std::vector<std::uint32_t> select_rows(std::span<const chunk_record> chunks,
     rows[chunk_of(position)] |= 1u << row_in_chunk(position);
   };
   if (!where.text.empty() && where.match == text_match::across) {
-    for (const auto& place : find_across(chunks, where.text))
-      for (auto p = place.first; p <= place.last(); ++p)
+    // Places overlap, but both of their ends only move forward.
+    position_t seen_end = 0;
+    for (const auto& place : find_across(chunks, where.text)) {
+      for (auto p = std::max(place.first, seen_end); p <= place.last(); ++p)
         if (meets_place(where, p, token_at(chunks, p))) add(p);
+      seen_end = place.last() + 1;
+    }
     return rows;
   }
   each_token(chunks, [&](position_t position, const token_record& token) {

@@ -1,5 +1,6 @@
 #include "actors/store/reader.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -149,9 +150,12 @@ result<std::vector<stored_value_ptr>> reader::values(
     // that one damaged value does not hide the others.
     BOOST_OUTCOME_TRY(prefix, record->copy(0, value_prefix_bytes));
     BOOST_OUTCOME_TRY(bytes, record->copy(value_prefix_bytes));
+    // The prefix is under no checksum: rows that no value has would lead
+    // readers astray before the codec has its say.
     const auto summary = summary_of(prefix);
-    values.push_back(std::make_shared<const stored_value>(stored_value{
-        key, summary.rows, std::move(bytes), summary.relative_error}));
+    values.push_back(std::make_shared<const stored_value>(
+        stored_value{key, std::min(summary.rows, chunk_positions),
+                     std::move(bytes), summary.relative_error}));
   }
   return values;
 }

@@ -53,6 +53,13 @@ std::string_view advice_for(error_code code) {
   return "install lamina and laminad of the same release";
 }
 
+int exit_code_for(const error& e, bool connected, bool dialled) {
+  if (connected) return exit_code::failed;
+  if (e.code == error_code::invalid_argument) return exit_code::usage;
+  return dialled && e.code == error_code::unavailable ? exit_code::no_daemon
+                                                      : exit_code::failed;
+}
+
 std::string sentence_for(const error& e) {
   std::string sentence = "lamina: " + harmless(to_string(e));
   sentence.append(". Try: ").append(advice_for(e.code)).append(".\n");

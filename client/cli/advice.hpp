@@ -13,9 +13,13 @@ namespace exit_code {
 inline constexpr int ok = 0;
 inline constexpr int failed = 1;         // the daemon, or a file, said no
 inline constexpr int usage = 2;          // the command line made no sense
-inline constexpr int no_daemon = 3;      // could not connect
+inline constexpr int no_daemon = 3;      // nobody answers there
 inline constexpr int interrupted = 130;  // Ctrl-C, as shells count it
 }  // namespace exit_code
+
+/// The exit code for an error that ended a command. `dialled`: a connection was
+/// tried, `connected`: there is one, so that the error may be the daemon's.
+int exit_code_for(const error& e, bool connected, bool dialled);
 
 /// What to try after this error, as one imperative; every code has one.
 std::string_view advice_for(error_code code);

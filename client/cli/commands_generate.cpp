@@ -124,6 +124,7 @@ result<std::string> choose_model(client& daemon, const std::string& id) {
   if (!id.empty()) {
     wire::ShowConversationT request;
     request.conversation = id;
+    request.tokens = false;
     BOOST_OUTCOME_TRY(conversation, daemon.show(request));
     return std::move(conversation.model);
   }

@@ -14,6 +14,7 @@ namespace {
 result<wire::ConversationT> look_up(client& daemon, const std::string& id) {
   wire::ShowConversationT request;
   request.conversation = id;
+  request.tokens = false;
   return daemon.show(request);
 }
 

@@ -19,6 +19,7 @@ constexpr std::size_t left_columns = 37;
 
 std::string percent(float log_probability) {
   const float value = 100 * std::exp(log_probability);
+  if (std::isnan(value)) return "nan";
   if (value >= 99.5f) return "100%";
   if (value >= 0.95f) return fmt::format("{:.0f}%", value);
   return value >= 0.05f ? fmt::format(".{:.0f}%", value * 10) : "0%";

@@ -67,7 +67,10 @@ result<client*> session::connect() {
 result<std::string> session::conversation(std::string_view words) {
   if (is_whole_id(words)) return choose_conversation(words, {});
   BOOST_OUTCOME_TRY(daemon, connect());
-  BOOST_OUTCOME_TRY(known, daemon->conversations());
+  // What a prefix means depends on all there are, however many.
+  wire::ListConversationsT everything;
+  everything.limit = 0;
+  BOOST_OUTCOME_TRY(known, daemon->conversations(everything));
   return choose_conversation(words, known);
 }
 
@@ -76,16 +79,11 @@ int session::report(const error& e) const {
     // The sentence below goes to stderr even when stdout is gone.
     (void)write_out(print(to_json(e)));
   }
-  if (client_) {
-    write_error(sentence_for(e));
-    return exit_code::failed;
-  }
-  if (address_.empty() || e.code == error_code::invalid_argument) {
-    write_error(sentence_for(e));
-    return exit_code::usage;
-  }
-  write_error(sentence_for_connecting(e, address_));
-  return exit_code::no_daemon;
+  const auto code = exit_code_for(e, client_.has_value(), !address_.empty());
+  write_error(code == exit_code::no_daemon
+                  ? sentence_for_connecting(e, address_)
+                  : sentence_for(e));
+  return code;
 }
 
 result<void> write_out(std::string_view text) {

@@ -47,6 +47,19 @@ void append(wire::LensResultT& whole, const wire::LensResultT& part) {
   whole.last = part.last;
 }
 
+// Each part repeats what is not a list.
+void append(wire::ConversationT& whole, const wire::ConversationT& part) {
+  auto tokens = std::move(whole.tokens);
+  auto ledger = std::move(whole.ledger);
+  for (const auto& token : part.tokens)
+    tokens.push_back(std::make_unique<wire::TokenT>(*token));
+  for (const auto& entry : part.ledger)
+    ledger.push_back(std::make_unique<wire::LedgerEntryT>(*entry));
+  whole = part;
+  whole.tokens = std::move(tokens);
+  whole.ledger = std::move(ledger);
+}
+
 }  // namespace
 
 client::client(std::unique_ptr<connection> link, wire::WelcomeT welcome)
@@ -184,12 +197,32 @@ result<wire::SearchResultT> client::search(const wire::SearchT& request,
 
 result<wire::ConversationsT> client::conversations(
     const wire::ListConversationsT& request) {
-  return ask<wire::ConversationsT>(*link_, wire::ListConversationsT(request));
+  wire::ConversationsT whole;
+  BOOST_OUTCOME_TRYV(
+      link_->exchange(make_body(wire::ListConversationsT(request)),
+                      [&](const received_frame& frame) -> result<void> {
+                        const auto* part = frame.body.AsConversations();
+                        if (!part) return unexpected(frame, "Conversations");
+                        for (const auto& one : part->conversations)
+                          whole.conversations.push_back(
+                              std::make_unique<wire::ConversationT>(*one));
+                        return success();
+                      }));
+  return whole;
 }
 
 result<wire::ConversationT> client::show(
     const wire::ShowConversationT& request) {
-  return ask<wire::ConversationT>(*link_, wire::ShowConversationT(request));
+  wire::ConversationT whole;
+  BOOST_OUTCOME_TRYV(
+      link_->exchange(make_body(wire::ShowConversationT(request)),
+                      [&](const received_frame& frame) -> result<void> {
+                        const auto* part = frame.body.AsConversation();
+                        if (!part) return unexpected(frame, "Conversation");
+                        append(whole, *part);
+                        return success();
+                      }));
+  return whole;
 }
 
 result<void> client::remove(const std::string& conversation) {

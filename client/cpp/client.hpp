@@ -95,6 +95,7 @@ class client {
                                      std::span<const float> vector = {},
                                      const search_handler& on_progress = {});
 
+  /// All parts of the answer in one, as with `show`.
   result<wire::ConversationsT> conversations(
       const wire::ListConversationsT& request = {});
   result<wire::ConversationT> show(const wire::ShowConversationT& request);

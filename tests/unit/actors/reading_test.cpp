@@ -36,6 +36,12 @@ class reading_test : public actor_test {
 
   /// One bit of each value of the chunk turns over while the system is down.
   void damage(const load_rows& chunk) {
+    rewrite(chunk,
+            [](stored_value& value) { value.bytes.back() ^= std::byte{1}; });
+  }
+
+  template <class Change>
+  void rewrite(const load_rows& chunk, Change change) {
     stop();
     {
       auto env = store::open({.directory = directory_, .map_bytes = map_bytes})
@@ -44,7 +50,7 @@ class reading_test : public actor_test {
       const auto values = env->reader()->values(chunk.keys).value();
       for (const auto& value : values) {
         auto copy = std::make_shared<stored_value>(*value);
-        copy->bytes.back() ^= std::byte{1};
+        change(*copy);
         spoilt.values.push_back(std::move(copy));
       }
       const std::vector<write_op> ops{std::move(spoilt)};
@@ -84,6 +90,60 @@ TEST_F(ReadingTest, ADamagedValueIsToldComputedAgainAndStoredAgain) {
     EXPECT_TRUE(std::ranges::equal(healed.rows.chunk->rows(slot),
                                    before.rows.chunk->rows(slot)));
   }
+}
+
+/// What stands before a stored value is outside its checksum.
+TEST_F(ReadingTest, ASummaryThatPromisesOtherRowsThanItsValueIsDamage) {
+  complete_turn(turn("hello", 20));
+  auto shown = show(newest_).value();
+  const auto rows = static_cast<std::uint32_t>(shown->chunks[1].tokens.size());
+  ASSERT_LT(rows, chunk_positions);
+  auto tail = load_rows::of(shown->record, shown->chunks[1].name, 1, 0, rows);
+  tail.keys = value_keys(tail.name, site::resid_post, tail.shape);
+  for (std::uint32_t promised : {rows + 1, 200u}) {
+    rewrite(tail, [&](stored_value& value) { value.rows = promised; });
+    EXPECT_EQ(load(tail).value().source, answer_source::recomputed);
+    EXPECT_EQ(damages(), 1);
+  }
+}
+
+TEST_F(ReadingTest, ASummaryDoesNotMakeLossyRowsExact) {
+  auto options = turn("hello", 30);
+  options->kept = quality::balanced;
+  complete_turn(options);
+  auto chunk = first_chunk();
+  rewrite(chunk, [](stored_value& value) { value.relative_error = 0; });
+  EXPECT_GT(load(chunk).value().relative_error, 0);
+}
+
+TEST_F(ReadingTest, WhatCannotBeReadNorRecomputedKeepsItsCode) {
+  options_.restorer.enabled = false;
+  stop();
+  start();
+  complete_turn(turn("hello", 30));
+  const auto chunk = first_chunk();
+  damage(chunk);
+  stop();
+  options_.models.clear();
+  start();
+  const auto damaged = load(chunk);
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code, error_code::corrupt);
+  auto absent = chunk;
+  absent.name.bytes[0] ^= 1;
+  for (auto& key : absent.keys)
+    key.chunk = absent.name;
+  const auto nowhere = load(absent);
+  ASSERT_FALSE(nowhere);
+  EXPECT_EQ(nowhere.error().code, error_code::not_found);
+  const auto before = view();
+  caf::anon_send_exit(before->shard_of(chunk.name),
+                      caf::exit_reason::user_shutdown);
+  run();
+  auto source = sys_->spawn(rows, before);
+  const auto silent = ask<result<rows_loaded>>(rows_actor(source), chunk);
+  ASSERT_FALSE(silent);
+  EXPECT_EQ(silent.error().code, error_code::unavailable);
 }
 
 TEST_F(ReadingTest, DamageThatNobodyCanRepairStandsInTheLedger) {

@@ -335,6 +335,21 @@ TEST_F(SearchTest, PositionsWithoutStoredActivationsAreCounted) {
   EXPECT_EQ(found.positions_scored, size_of(kept) - 1);
 }
 
+TEST_F(SearchTest, ARunningTurnOfWhichNothingIsOnDiskIsMissing) {
+  start();
+  const auto opened = open(turn("hello there", 30)).value();
+  run();
+  auto d = connect();
+  const auto positions = show(opened.conversation).value()->record.positions;
+  ASSERT_GT(positions, 0u);
+  const auto found =
+      search(*d, by_vector(), std::vector<float>(64, 1));  // the model's width
+  EXPECT_EQ(found.positions_scored, 0u);
+  EXPECT_EQ(found.positions_missing, positions);
+  EXPECT_EQ(found.chunks_scanned, found.chunks_total);
+  finish();
+}
+
 TEST_F(SearchTest, SharedChunksAreScoredOnceAndCounted) {
   start();
   const auto id = write("a longer text that fills two chunks", 30);

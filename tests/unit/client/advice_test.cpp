@@ -37,5 +37,19 @@ TEST(Sentence, CannotCommandTheTerminal) {
             std::string::npos);
 }
 
+TEST(ExitCode, TellsTheCommandLineTheDaemonAndTheRestApart) {
+  const error nonsense{error_code::invalid_argument, "no endpoint"};
+  const error nobody{error_code::unavailable, "nobody listens"};
+  const error newer{error_code::unsupported_version, "version 2"};
+  const error unwritten{error_code::io_error, "no space"};
+  EXPECT_EQ(exit_code_for(nonsense, false, false), exit_code::usage);
+  EXPECT_EQ(exit_code_for(nonsense, false, true), exit_code::usage);
+  EXPECT_EQ(exit_code_for(nonsense, true, true), exit_code::failed);
+  EXPECT_EQ(exit_code_for(nobody, false, true), exit_code::no_daemon);
+  EXPECT_EQ(exit_code_for(nobody, true, true), exit_code::failed);
+  EXPECT_EQ(exit_code_for(newer, false, true), exit_code::failed);
+  EXPECT_EQ(exit_code_for(unwritten, false, false), exit_code::failed);
+}
+
 }  // namespace
 }  // namespace lamina::cli

@@ -276,5 +276,37 @@ TEST_F(ClientTest, SimpleRequestsCarryTheirFields) {
   EXPECT_EQ(asking.status().value(), "{}");
 }
 
+TEST_F(ClientTest, AnswersOfManyFramesBecomeOne) {
+  auto& asking = greeted([](peer& other) {
+    EXPECT_EQ(other.receive().AsShowConversation()->tokens, true);
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      wire::ConversationT part;
+      part.id = "0000000000002";
+      part.positions = 3;
+      part.last = i == 2;
+      part.tokens.push_back(std::make_unique<wire::TokenT>());
+      part.tokens.back()->position = i;
+      part.ledger.push_back(std::make_unique<wire::LedgerEntryT>());
+      other.send(part.last ? frame_kind::terminal : frame_kind::response,
+                 make_body(wire::ConversationT(part)));
+    }
+    EXPECT_NE(other.receive().AsListConversations(), nullptr);
+    for (const bool last : {false, true}) {
+      wire::ConversationsT part;
+      part.last = last;
+      part.conversations.push_back(std::make_unique<wire::ConversationT>());
+      other.send(last ? frame_kind::terminal : frame_kind::response,
+                 make_body(std::move(part)));
+    }
+  });
+  const auto shown = asking.show({}).value();
+  ASSERT_EQ(shown.tokens.size(), 3u);
+  for (std::uint32_t i = 0; i < 3; ++i)
+    EXPECT_EQ(shown.tokens[i]->position, i);
+  EXPECT_EQ(shown.ledger.size(), 3u);
+  EXPECT_EQ(shown.positions, 3u);
+  EXPECT_EQ(asking.conversations().value().conversations.size(), 2u);
+}
+
 }  // namespace
 }  // namespace lamina

@@ -130,6 +130,29 @@ INSTANTIATE_TEST_SUITE_P(Rows, Lens,
                                            lens_case{32'003, 1},
                                            lens_case{4'099, 40}));
 
+TEST(LensOfNaN, IsNeverSureOfAnything) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  constexpr std::uint32_t vocabulary = 1'003;
+  // One NaN where vectors read, one in the rest, and nothing else.
+  for (const std::uint32_t bad : {5u, vocabulary - 1, vocabulary}) {
+    auto logits = noise(2 * vocabulary, 1, 9);
+    for (std::uint32_t i = 0; i < vocabulary; ++i)
+      if (i == bad || bad == vocabulary) logits[vocabulary + i] = nan;
+    std::vector<lens_record> records(2);
+    summarise(logits, vocabulary, records);
+    EXPECT_FALSE(std::isnan(records[0].entropy)) << "the other row is sound";
+    EXPECT_TRUE(std::isnan(records[0].kl_to_final));
+    EXPECT_TRUE(std::isnan(records[1].entropy));
+    EXPECT_TRUE(std::isnan(records[1].kl_to_final));
+    EXPECT_TRUE(std::isnan(records[1].top_log_probabilities[0]));
+    std::vector<token_rating> ratings(2);
+    const token_id token = std::min(bad, vocabulary - 1);
+    rate(logits, vocabulary, token, ratings);
+    EXPECT_EQ(ratings[1].rank, vocabulary) << "behind all others";
+    EXPECT_TRUE(std::isnan(ratings[1].log_probability));
+  }
+}
+
 TEST(LensTies, GoToTheLowerId) {
   std::vector<float> logits(100, 1.0f);
   logits[50] = logits[70] = 2.0f;

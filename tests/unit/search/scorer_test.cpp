@@ -164,6 +164,18 @@ TEST(Scorer, SquaresBeyondFloat32AreSummedInDouble) {
   }
 }
 
+TEST(Scorer, TheLengthOfAQueryDoesNotMatterToTheCosine) {
+  const std::vector<float> row = {3, 4, 0};
+  const auto bytes = stored(row, dtype::float32);
+  // The smallest number there is, subnormal ones and nearly the largest.
+  for (const float scale : {1.4e-45f, 1e-40f, 1e-20f, 1.0f, 1e38f}) {
+    const std::vector<float> query = {scale, scale, 0};
+    EXPECT_NEAR(scores(query, bytes, dtype::float32, similarity::cosine)[0],
+                7 / (5 * std::sqrt(2.0)), 1e-6)
+        << scale;
+  }
+}
+
 TEST(Scorer, ADotProductBeyondFloat32HasNoRank) {
   const std::vector<float> query(8, 1e30f);
   EXPECT_TRUE(std::isnan(scores(query, stored(query, dtype::float32),

@@ -59,6 +59,48 @@ TEST(FindText, OccurrencesInTheSameTokensAreOnePlace) {
               ElementsAre(text_place{0, 1}, text_place{0, 2}));
 }
 
+TEST(FindText, OverlapsAreFoundAsByTryingEveryByte) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<std::string> tokens(40);
+    std::string whole;
+    for (auto& token : tokens) {
+      for (auto left = random() % 4; left > 0; --left)
+        token += static_cast<char>('a' + random() % 2);
+      whole += token;
+    }
+    std::string text;
+    for (auto left = 1 + random() % 5; left > 0; --left)
+      text += static_cast<char>('a' + random() % 2);
+    std::vector<text_place> expected;
+    for (std::size_t at = whole.find(text); at != std::string::npos;
+         at = whole.find(text, at + 1)) {
+      const auto token_of = [&](std::size_t byte) {
+        position_t t = 0;
+        for (std::size_t end = tokens[0].size(); end <= byte;
+             end += tokens[++t].size())
+          continue;
+        return t;
+      };
+      const auto first = token_of(at);
+      const text_place place{first, token_of(at + text.size() - 1) - first + 1};
+      if (expected.empty() || !(expected.back() == place))
+        expected.push_back(place);
+    }
+    EXPECT_EQ(find_text(conversation(tokens), containing(text)), expected)
+        << whole << " / " << text;
+  }
+}
+
+/// A walk that goes back after each occurrence would take hours.
+TEST(FindText, ATextOfOneRepeatedByteIsNoMoreWorkThanAnother) {
+  const std::vector<std::string> tokens(1'000, std::string(1'000, 'a'));
+  const std::string text(500'000, 'a');
+  const auto chunks = conversation(tokens);
+  EXPECT_EQ(find_text(chunks, containing(text)).size(), 1'000u);
+  EXPECT_EQ(positions(select_rows(chunks, containing(text))).size(), 1'000u);
+}
+
 TEST(FindText, TokensWithoutBytesHoldNothing) {
   const auto chunks = conversation({"", "a", "", "b", ""});
   EXPECT_THAT(find_text(chunks, containing("a")),
