@@ -1,9 +1,10 @@
 // How fast the engine alone decodes and prefills, beside what the memory bus
-// could give: decode_bench MODEL_DIRECTORY [TOKENS=64]
+// could give: decode_bench MODEL_DIRECTORY [TOKENS=64 [MODE]]
 //
 // Compares within one run, because machines drift: bytes of weights streamed
 // per second while decoding against a plain read of as many bytes. Decoding
-// is the median over rounds; every mode runs in every round.
+// is the median over rounds; every mode runs in every round, or the one mode
+// whose name is given.
 #include <omp.h>
 
 #include <algorithm>
@@ -11,9 +12,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "actors/model/engine.hpp"
+#include "actors/model/kernels/team.hpp"
 
 namespace {
 
@@ -33,35 +36,45 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// Bytes per second of summing memory that no cache holds, as fast as plain
-// loops can: four streams a thread, some lines of each in turn. One stream
-// alone reaches two thirds of it.
-double read_bandwidth() {
-  typedef std::uint64_t pair __attribute__((vector_size(16)));
-  constexpr std::size_t streams = 4, burst = 16;  // pairs: four cache lines
-  static const std::vector<pair> memory(15'000'000, pair{1, 1});
-  const int threads = omp_get_max_threads();
-  const std::size_t length =
-      memory.size() / (threads * streams) / burst * burst;
-  std::vector<std::uint64_t> sums(threads);
-  const auto start = clock_type::now();
-#pragma omp parallel for schedule(static, 1)
-  for (int t = 0; t < threads; ++t) {
-    const pair* from = memory.data() + t * streams * length;
-    pair sum[4] = {};
-    for (std::size_t i = 0; i < length; i += burst)
+#if defined(__x86_64__)
+#define WIDEST __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define WIDEST
+#endif
+
+typedef std::uint64_t wide __attribute__((vector_size(64)));  // a cache line
+constexpr std::size_t streams = 4, burst = 4;
+
+// Reads `streams` stretches of `length` lines, some lines of each in turn.
+WIDEST std::uint64_t sum_streams(const wide* from, std::size_t length) {
+  wide sum[burst] = {};
+  for (std::size_t i = 0; i < length; i += burst)
+    for (std::size_t s = 0; s < streams; ++s)
 #pragma GCC unroll 4
-      for (std::size_t s = 0; s < streams; ++s)
-#pragma GCC unroll 16
-        for (std::size_t p = 0; p < burst; ++p)
-          sum[p % 4] += from[s * length + i + p];
-    for (const pair& p : sum)
-      sums[t] += p[0] + p[1];
+      for (std::size_t l = 0; l < burst; ++l)
+        sum[l] += from[s * length + i + l];
+  const wide all = sum[0] + sum[1] + sum[2] + sum[3];
+  return all[0] + all[7];
+}
+
+// Bytes per second of reading as much memory as a step reads of weights, again
+// and again, as decoding does; a cache that holds it helps both. As fast as
+// plain loops can: one stream a thread reaches two thirds of it.
+double read_bandwidth(std::size_t bytes) {
+  static const std::vector<wide> memory(bytes / sizeof(wide), wide{1, 1});
+  constexpr std::uint32_t units = 512;
+  const std::size_t length = memory.size() / (units * streams) / burst * burst;
+  std::vector<std::uint64_t> sums(units);
+  std::vector<double> rates;
+  for (int pass = 0; pass < 7; ++pass) {
+    const auto start = clock_type::now();
+    for_each_unit(units, true, [&](std::uint32_t unit) {
+      sums[unit] = sum_streams(memory.data() + unit * streams * length, length);
+    });
+    rates.push_back(static_cast<double>(units * streams * length) *
+                    sizeof(wide) / seconds_since(start));
   }
-  const double taken = seconds_since(start);
-  const double bytes =
-      static_cast<double>(threads) * streams * length * sizeof(pair);
-  return sums[0] == 0 ? 0 : bytes / taken;
+  return sums[0] == 0 ? 0 : median(rates);
 }
 
 sequence_request request(std::uint32_t prompt, std::uint32_t answer) {
@@ -116,7 +129,8 @@ double bytes_read(const model_description& d) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: decode_bench MODEL_DIRECTORY [TOKENS]\n");
+    std::fprintf(stderr,
+                 "usage: decode_bench MODEL_DIRECTORY [TOKENS [MODE]]\n");
     return 2;
   }
   const auto tokens =
@@ -137,11 +151,16 @@ int main(int argc, char** argv) {
       {"no capture, batch of 16", false, lens_mode::on_demand, 16},
       {"no capture, batch of 64", false, lens_mode::on_demand, 64},
       {"eager lens, batch of 16", true, lens_mode::eager, 16}};
+  const char* only = argc > 3 ? argv[3] : nullptr;
+  const auto wanted = [&](const mode& how) {
+    return only == nullptr || std::strcmp(only, how.name) == 0;
+  };
   std::vector<double> rates[std::size(modes)], bandwidth, prefill;
   for (int round = 0; round < rounds; ++round) {
-    bandwidth.push_back(read_bandwidth());
+    bandwidth.push_back(read_bandwidth(d.weight_bytes));
     for (std::size_t i = 0; i < std::size(modes); ++i)
-      rates[i].push_back(decode_rate(m, modes[i], tokens));
+      if (wanted(modes[i]))
+        rates[i].push_back(decode_rate(m, modes[i], tokens));
     prefill.push_back(prefill_rate(m));
   }
   std::printf("%u layers x %u, %.1f M parameters, %s, %d threads, %s\n",
@@ -149,8 +168,9 @@ int main(int argc, char** argv) {
               std::string(to_string(d.compute)).c_str(), omp_get_max_threads(),
               d.matmul_path.c_str());
   std::printf("memory read        %7.1f GB/s\n", median(bandwidth) / 1e9);
-  const double base = median(rates[0]);
+  const double base = wanted(modes[0]) ? median(rates[0]) : 0;
   for (std::size_t i = 0; i < std::size(modes); ++i) {
+    if (!wanted(modes[i])) continue;
     const double rate = median(rates[i]);
     const double streamed = rate / modes[i].sequences * bytes_read(d);
     std::printf(

@@ -89,12 +89,12 @@ void by_gemm(const float* x, std::uint32_t rows,
     gemm(x, rows, p.weight, p.out);
 }
 
-// x as the path reads it: rounded beside bfloat16 weights.
-const float* rounded(const float* x, std::size_t count, dtype element) {
-  if (element == dtype::float32) return x;
+// x as the weights want it.
+const float* rounded(const float* x, std::size_t count, dtype input) {
+  if (input == dtype::float32) return x;
   thread_local std::vector<float> copy;
   copy.assign(x, x + count);
-  round_to(element, copy.data(), count);
+  round_to(input, copy.data(), count);
   return copy.data();
 }
 
@@ -117,9 +117,9 @@ void linear_by(matmul path, const float* x, std::uint32_t rows,
     case matmul::tiles:
       return by_tiles(x, rows, projections);
     case matmul::simd:
-      return by_simd(rounded(x, count, first.element), rows, projections);
+      return by_simd(rounded(x, count, first.input), rows, projections);
     case matmul::gemm:
-      return by_gemm(rounded(x, count, first.element), rows, projections);
+      return by_gemm(rounded(x, count, first.input), rows, projections);
   }
 }
 

@@ -1,14 +1,13 @@
 // Matrix multiplication of the forward pass: the one place that decides how.
 //
-//   weights   CPU            rows       path
-//   bfloat16  AMX            any        tiles, weights as stored
-//   either    any            up to 32   SIMD, weights streamed as stored
-//   either    any            more       libtorch's float32 GEMM, bfloat16
-//                                       widened piece by piece
+//   weights, input        CPU    rows       path
+//   bfloat16, bfloat16    AMX    any        tiles, weights as stored
+//   any                   any    up to 32   SIMD, weights streamed as stored
+//   any                   any    more       libtorch's float32 GEMM, bfloat16
+//                                           widened piece by piece
 //
-// Why: docs/architecture.md, decisions. Beside bfloat16 weights x is rounded
-// to bfloat16 first, on every path, as bfloat16 models are computed elsewhere;
-// products and sums are float32.
+// Why: docs/architecture.md, decisions. x is rounded as the weights say
+// (matrix::input), on every path; products and sums are float32.
 //
 // Stateless; any thread. Uses as many threads as the caller's
 // omp_get_max_threads() allows (see `thread_limit`).
@@ -30,7 +29,8 @@ struct projection {
 };
 
 /// out[r][o] = sum over c of x[r][c] * weight[o][c], for every projection.
-/// x: [rows][columns]; all weights have the same columns and element.
+/// x: [rows][columns]; all weights have the same columns, element and
+/// input.
 void linear(const float* x, std::uint32_t rows,
             std::span<const projection> projections);
 

@@ -24,7 +24,7 @@ constexpr std::uint32_t tile_columns = 32;
 }  // namespace
 
 bool tiles_fit(const matrix& weight) {
-  return weight.element == dtype::bfloat16 &&
+  return weight.element == dtype::bfloat16 && weight.input == dtype::bfloat16 &&
          weight.columns % tile_columns == 0 &&
          weight.rows >= tile_outputs_count;
 }

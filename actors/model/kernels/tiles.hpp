@@ -19,7 +19,7 @@ namespace lamina {
 /// The CPU has tiles, and the kernel lets this process use them. Asked once.
 bool tiles_available();
 
-/// bfloat16, whole tiles of columns, and at least one of outputs.
+/// bfloat16 on both sides, whole tiles of columns, and at least one of outputs.
 bool tiles_fit(const matrix& weight);
 
 /// Rows of x rounded to bfloat16, in the order in which tiles read them:
