@@ -85,13 +85,16 @@ HWY_INLINE void mix(const attention_block& b, std::uint32_t row,
   std::size_t i = 0;
   for (; i + step <= b.dim; i += step) {
     vec acc[Rows];
+#pragma GCC unroll 4
     for (int r = 0; r < Rows; ++r)
       acc[r] = hn::LoadU(d, out + r * b.dim + i);
     for (std::size_t t = 0; t < visible; ++t) {
       const vec v = load(d, values + t * b.dim + i);
+#pragma GCC unroll 4
       for (int r = 0; r < Rows; ++r)
         acc[r] = hn::MulAdd(hn::Set(d, w[r * tile + t]), v, acc[r]);
     }
+#pragma GCC unroll 4
     for (int r = 0; r < Rows; ++r)
       hn::StoreU(acc[r], d, out + r * b.dim + i);
   }
