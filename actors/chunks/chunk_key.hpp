@@ -25,7 +25,7 @@ inline constexpr std::uint32_t chunk_positions = 16;
 
 /// Raised when a fix changes the numbers that the engine computes, so that
 /// activations from before and after it are never mixed.
-inline constexpr std::uint32_t engine_revision = 1;
+inline constexpr std::uint32_t engine_revision = 2;
 
 /// Everything besides the tokens that determines an activation.
 struct provenance {

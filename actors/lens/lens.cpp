@@ -7,7 +7,6 @@
 #include "actors/lens/distribution.hpp"
 
 namespace lamina {
-namespace {
 
 /// Rounding may have made a small number negative; a NaN stays one.
 double at_least_zero(double x) {
@@ -33,6 +32,14 @@ lens_record record_of(const distribution& layer, const distribution& last,
               : static_cast<float>(at_least_zero(kl));
   return record;
 }
+
+token_rating rate_row(std::span<const float> row, const distribution& of_row,
+                      token_id token) {
+  return {rank_of(row, token),
+          static_cast<float>(row[token] - of_row.log_normaliser)};
+}
+
+namespace {
 
 token_rating rating(std::span<const float> row, token_id token,
                     double log_normaliser) {
@@ -111,7 +118,7 @@ void rate(std::span<const float> logits, std::uint32_t vocabulary,
   assert(logits.size() == out.size() * std::size_t{vocabulary});
   for (std::size_t l = 0; l < out.size(); ++l) {
     const auto row = logits.subspan(l * vocabulary, vocabulary);
-    out[l] = rating(row, token, summarise_row(row, row.data()).log_normaliser);
+    out[l] = rate_row(row, summarise_row(row, row.data()), token);
   }
 }
 

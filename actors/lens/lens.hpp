@@ -2,8 +2,8 @@
 // to the final distribution, and the rating of the token that came next.
 //
 // Pure functions over float rows; no thread of their own. The engine uses
-// `summarise` and `rate` on logits it has anyway (eager); the lens actors use
-// `compute_lens` on raw chunks (deferred, on demand).
+// `record_of` and `rate_row` on logits it has anyway (eager); the lens actors
+// use `compute_lens` on raw chunks (deferred, on demand).
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 
 #include "actors/chunks/lens_record.hpp"
 #include "actors/chunks/raw_chunk.hpp"
+#include "actors/lens/distribution.hpp"
 #include "actors/lens/output_head.hpp"
 
 namespace lamina {
@@ -29,6 +30,14 @@ void rate(std::span<const float> logits, std::uint32_t vocabulary,
 void rate(std::span<const float> logits, std::uint32_t vocabulary,
           std::span<const lens_record> summarised, token_id token,
           std::span<token_rating> out);
+
+/// The same in pieces, for a caller that spreads the rows over threads.
+/// `layer` is the distribution of one row, with the last row as its reference,
+/// `last` that of the last row.
+lens_record record_of(const distribution& layer, const distribution& last,
+                      bool is_last);
+token_rating rate_row(std::span<const float> row, const distribution& of_row,
+                      token_id token);
 
 /// Widens what the lens reads of one position, embed and resid_post of every
 /// layer, into float [layers + 1][width].

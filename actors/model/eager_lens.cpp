@@ -9,28 +9,24 @@
 namespace lamina {
 
 eager_lens::eager_lens(std::uint32_t layers, position_t from)
-    : rows_(layers + 1),
-      from_(from),
-      announced_(from),
-      latest_(rows_),
-      ratings_(rows_) {}
+    : rows_(layers + 1), from_(from), announced_(from), ratings_(rows_) {}
 
-void eager_lens::take(position_t position, std::span<const float> logits,
-                      std::uint32_t vocabulary) {
-  summarise(logits, vocabulary, latest_);
+void eager_lens::take(position_t position,
+                      std::span<const distribution> layers) {
+  assert(layers.size() == rows_);
   if (position >= from_) {
-    if (rated_)
-      for (std::uint32_t l = 0; l < rows_; ++l)
-        latest_[l].of_this = ratings_[l];
     if (records_.empty()) first_rated_ = rated_;
-    records_.insert(records_.end(), latest_.begin(), latest_.end());
+    for (std::uint32_t l = 0; l < rows_; ++l) {
+      records_.push_back(record_of(layers[l], layers.back(), l + 1 == rows_));
+      if (rated_) records_.back().of_this = ratings_[l];
+    }
   }
   rated_ = false;
 }
 
-void eager_lens::rate_next(std::span<const float> logits,
-                           std::uint32_t vocabulary, token_id token) {
-  rate(logits, vocabulary, latest_, token, ratings_);
+void eager_lens::rate_next(std::span<const token_rating> layers) {
+  assert(layers.size() == rows_);
+  ratings_.assign(layers.begin(), layers.end());
   rated_ = true;
 }
 

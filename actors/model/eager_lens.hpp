@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "actors/chunks/lens_record.hpp"
+#include "actors/lens/distribution.hpp"
 
 namespace lamina {
 
@@ -16,14 +17,13 @@ class eager_lens {
   /// Records positions from `from` on; the position before only rates.
   eager_lens(std::uint32_t layers, position_t from);
 
-  /// Takes up the logits [layers + 1][vocabulary] of the next position.
-  void take(position_t position, std::span<const float> logits,
-            std::uint32_t vocabulary);
+  /// Takes up the next position: how each of its layers + 1 rows of logits is
+  /// distributed, the last one being the reference of all.
+  void take(position_t position, std::span<const distribution> layers);
 
-  /// The token after the position taken last is known: rates it by the same
-  /// logits.
-  void rate_next(std::span<const float> logits, std::uint32_t vocabulary,
-                 token_id token);
+  /// The token after the position taken last is known: how each of the same
+  /// rows rates it.
+  void rate_next(std::span<const token_rating> layers);
 
   /// Records of the positions below `end` that were not announced yet; null
   /// when there are none.
@@ -34,8 +34,7 @@ class eager_lens {
   position_t from_;
   position_t announced_;
   std::vector<lens_record> records_;   // from announced_ on
-  std::vector<lens_record> latest_;    // of the position taken last
-  std::vector<token_rating> ratings_;  // of the position after it
+  std::vector<token_rating> ratings_;  // of the position after the last taken
   bool first_rated_ = false;           // of records_
   bool rated_ = false;                 // ratings_ are there
 };

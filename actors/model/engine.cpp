@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "actors/lens/lens.hpp"
+#include "actors/model/kernels/team.hpp"
 #include "actors/model/kv_store.hpp"
 #include "actors/model/loaded_model.hpp"
 #include "actors/model/sequence.hpp"
@@ -35,6 +36,15 @@ struct head_job {
   std::uint32_t step_row;
   bool lens;
   bool sample;
+};
+
+// A row of logits that the lens wants.
+struct lens_row {
+  const head_job* job;
+  std::uint32_t at;    // among the rows of logits
+  std::uint32_t last;  // the same position's last layer
+  distribution summary;
+  token_rating rating;
 };
 
 class engine_impl final : public engine {
@@ -72,12 +82,17 @@ class engine_impl final : public engine {
   void count_prefilled();
   void make_room(const char* what);
   void run_heads();
-  std::vector<head_job> head_jobs() const;
+  void collect_jobs();
   std::uint32_t logit_rows(const head_job& job) const;
   bool run_head(std::span<const head_job> jobs);
   void compute_logits(std::span<const head_job> jobs);
   void gather(const head_job& job, std::span<float> out) const;
-  void use_logits(const head_job& job, std::span<const float> logits);
+  void summarise_rows();
+  void sample_tokens(std::span<const head_job> jobs);
+  void rate_rows();
+  void take_rows(std::span<const head_job> jobs);
+  static std::optional<token_id> next_token(const head_job& job);
+  std::span<const float> logits(std::uint32_t row) const;
   std::vector<sequence_progress> report();
 
   std::shared_ptr<const loaded_model> model_;
@@ -93,6 +108,10 @@ class engine_impl final : public engine {
   forward_memory memory_;
   std::vector<float> residuals_;
   std::vector<float> logits_;
+  std::vector<head_job> jobs_;
+  std::vector<lens_row> lens_rows_;
+  std::vector<distribution> summaries_;
+  std::vector<token_rating> ratings_;
 };
 
 sequence* engine_impl::find(sequence_id id) {
@@ -220,31 +239,31 @@ void engine_impl::make_plan() {
 }
 
 void engine_impl::run_heads() {
-  auto jobs = head_jobs();
+  collect_jobs();
   // Slices bound the memory of logits; decoding fits into one.
   const std::size_t rows_max =
       std::size_t{lens_slice_positions(model_->description().layers,
                                        model_->description().vocabulary)} *
       (model_->description().layers + 1);
-  for (std::size_t first = 0; first < jobs.size();) {
+  for (std::size_t first = 0; first < jobs_.size();) {
     std::size_t last = first;
-    for (std::size_t rows = 0; last < jobs.size(); ++last) {
-      rows += logit_rows(jobs[last]);
+    for (std::size_t rows = 0; last < jobs_.size(); ++last) {
+      rows += logit_rows(jobs_[last]);
       if (rows > rows_max && last > first) break;
     }
-    if (run_head(std::span(jobs).subspan(first, last - first)))
+    if (run_head(std::span(jobs_).subspan(first, last - first)))
       first = last;
     else
-      jobs.erase(
+      jobs_.erase(
           std::remove_if(
-              jobs.begin() + static_cast<std::ptrdiff_t>(first), jobs.end(),
+              jobs_.begin() + static_cast<std::ptrdiff_t>(first), jobs_.end(),
               [](const head_job& job) { return job.owner->failed(); }),
-          jobs.end());
+          jobs_.end());
   }
 }
 
-std::vector<head_job> engine_impl::head_jobs() const {
-  std::vector<head_job> jobs;
+void engine_impl::collect_jobs() {
+  jobs_.clear();
   for (std::size_t i = 0; i < plan_.spans.size(); ++i) {
     const step_span& span = plan_.spans[i];
     sequence& owner = *plan_.owners[i];
@@ -254,10 +273,9 @@ std::vector<head_job> engine_impl::head_jobs() const {
           owner.lens() != nullptr && writer_.at(row).chunk != nullptr;
       const bool sample = p + 1 == span.count && owner.wants_token();
       if (lens || sample)
-        jobs.push_back({&owner, span.first + p, row, lens, sample});
+        jobs_.push_back({&owner, span.first + p, row, lens, sample});
     }
   }
-  return jobs;
 }
 
 std::uint32_t engine_impl::logit_rows(const head_job& job) const {
@@ -274,32 +292,92 @@ bool engine_impl::run_head(std::span<const head_job> jobs) {
     make_room(e.what());
     return false;
   }
-  std::span<const float> from = logits_;
-  for (const head_job& job : jobs) {
-    const std::size_t size =
-        std::size_t{logit_rows(job)} * layers_.head().vocabulary();
-    use_logits(job, from.first(size));
-    from = from.subspan(size);
-  }
+  summarise_rows();
+  sample_tokens(jobs);
+  rate_rows();
+  take_rows(jobs);
   return true;
 }
 
 // The residuals of all jobs in one pass over the head's weights.
 void engine_impl::compute_logits(std::span<const head_job> jobs) {
   const output_head& head = layers_.head();
-  std::size_t rows = 0;
-  for (const head_job& job : jobs)
-    rows += logit_rows(job);
-  residuals_.resize(rows * head.width());
-  logits_.resize(rows * head.vocabulary());
+  lens_rows_.clear();
+  std::uint32_t rows = 0;
+  for (const head_job& job : jobs) {
+    const std::uint32_t own = logit_rows(job);
+    for (std::uint32_t l = 0; job.lens && l < own; ++l)
+      lens_rows_.push_back({&job, rows + l, rows + own - 1, {}, {}});
+    rows += own;
+  }
+  residuals_.resize(std::size_t{rows} * head.width());
+  logits_.resize(std::size_t{rows} * head.vocabulary());
   std::span<float> to = residuals_;
   for (const head_job& job : jobs) {
     const std::size_t size = std::size_t{logit_rows(job)} * head.width();
     gather(job, to.first(size));
     to = to.subspan(size);
   }
-  head.logits(residuals_, static_cast<std::uint32_t>(rows), logits_,
-              omp_get_max_threads());
+  head.logits(residuals_, rows, logits_, omp_get_max_threads());
+}
+
+// What the lens wants of each row, all rows at once: a decoding sequence has
+// one position, but many layers.
+void engine_impl::summarise_rows() {
+  for_each_unit(static_cast<std::uint32_t>(lens_rows_.size()), true,
+                [&](std::uint32_t i) {
+                  lens_row& row = lens_rows_[i];
+                  row.summary =
+                      summarise_row(logits(row.at), logits(row.last).data());
+                });
+}
+
+void engine_impl::sample_tokens(std::span<const head_job> jobs) {
+  std::uint32_t last = 0;
+  for (const head_job& job : jobs) {
+    last += logit_rows(job);
+    if (!job.sample) continue;
+    job.owner->sample(logits(last - 1));
+    ++stats_.tokens_decoded;
+  }
+}
+
+void engine_impl::rate_rows() {
+  for_each_unit(static_cast<std::uint32_t>(lens_rows_.size()), true,
+                [&](std::uint32_t i) {
+                  lens_row& row = lens_rows_[i];
+                  if (const auto next = next_token(*row.job))
+                    row.rating = rate_row(logits(row.at), row.summary, *next);
+                });
+}
+
+// In the order of positions, for each rates the one after it.
+void engine_impl::take_rows(std::span<const head_job> jobs) {
+  std::size_t first = 0;
+  for (const head_job& job : jobs) {
+    if (!job.lens) continue;
+    summaries_.clear();
+    ratings_.clear();
+    for (const std::size_t end = first + logit_rows(job); first < end;
+         ++first) {
+      summaries_.push_back(lens_rows_[first].summary);
+      ratings_.push_back(lens_rows_[first].rating);
+    }
+    job.owner->lens()->take(job.position, summaries_);
+    if (next_token(job)) job.owner->lens()->rate_next(ratings_);
+  }
+}
+
+// A stop string may have cut the next token off again.
+std::optional<token_id> engine_impl::next_token(const head_job& job) {
+  const auto& tokens = job.owner->tokens();
+  if (job.position + 1 >= tokens.size()) return std::nullopt;
+  return tokens[job.position + 1];
+}
+
+std::span<const float> engine_impl::logits(std::uint32_t row) const {
+  const std::size_t vocabulary = layers_.head().vocabulary();
+  return std::span(logits_).subspan(row * vocabulary, vocabulary);
 }
 
 void engine_impl::gather(const head_job& job, std::span<float> out) const {
@@ -310,20 +388,6 @@ void engine_impl::gather(const head_job& job, std::span<float> out) const {
   }
   const float* row = memory_.residual.data() + job.step_row * out.size();
   std::copy(row, row + out.size(), out.begin());
-}
-
-void engine_impl::use_logits(const head_job& job,
-                             std::span<const float> logits) {
-  const std::uint32_t vocabulary = layers_.head().vocabulary();
-  sequence& s = *job.owner;
-  if (job.lens) s.lens()->take(job.position, logits, vocabulary);
-  if (job.sample) {
-    s.sample(logits.last(vocabulary));
-    ++stats_.tokens_decoded;
-  }
-  // A stop string may have cut the next token off again.
-  if (job.lens && job.position + 1 < s.tokens().size())
-    s.lens()->rate_next(logits, vocabulary, s.tokens()[job.position + 1]);
 }
 
 std::vector<sequence_progress> engine_impl::report() {

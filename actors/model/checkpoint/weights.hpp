@@ -1,10 +1,11 @@
 // From a checkpoint's tensors to the matrices that a family computes with:
 // checked against the shape the configuration demands, in place where the
-// stored form can be used, converted otherwise.
+// stored form can be used, converted or moved to an aligned place otherwise.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <set>
 #include <string>
 #include <vector>
@@ -15,10 +16,16 @@
 
 namespace lamina {
 
+struct aligned_delete {
+  void operator()(std::byte* bytes) const {
+    ::operator delete[](bytes, std::align_val_t{matrix_alignment});
+  }
+};
+
 /// Everything that matrices may point into. Immutable once loaded.
 struct weight_memory {
   checkpoint files;
-  std::vector<std::unique_ptr<std::byte[]>> converted;
+  std::vector<std::unique_ptr<std::byte[], aligned_delete>> copies;
 };
 
 /// Used once, by one thread, while a model loads.
@@ -52,6 +59,7 @@ class weights_reader {
 
   std::shared_ptr<weight_memory> memory_;
   dtype compute_;
+  bool align_ = false;  // copy what is not aligned for the kernels
   std::set<std::string> taken_;
   std::uint64_t parameters_ = 0;
 };

@@ -85,13 +85,16 @@ HWY_INLINE void mix(const attention_block& b, std::uint32_t row,
   std::size_t i = 0;
   for (; i + step <= b.dim; i += step) {
     vec acc[Rows];
+#pragma GCC unroll 4
     for (int r = 0; r < Rows; ++r)
       acc[r] = hn::LoadU(d, out + r * b.dim + i);
     for (std::size_t t = 0; t < visible; ++t) {
       const vec v = load(d, values + t * b.dim + i);
+#pragma GCC unroll 4
       for (int r = 0; r < Rows; ++r)
         acc[r] = hn::MulAdd(hn::Set(d, w[r * tile + t]), v, acc[r]);
     }
+#pragma GCC unroll 4
     for (int r = 0; r < Rows; ++r)
       hn::StoreU(acc[r], d, out + r * b.dim + i);
   }
@@ -138,6 +141,8 @@ HWY_AFTER_NAMESPACE();
 #include <algorithm>
 #include <vector>
 
+#include "actors/model/kernels/team.hpp"
+
 namespace lamina {
 namespace {
 
@@ -145,8 +150,8 @@ HWY_EXPORT(attend_page);
 
 // Query positions that one task takes through the keys together.
 constexpr std::uint32_t block_positions = 16;
-// Products below which a second thread costs more to wake than it saves.
-constexpr std::uint64_t parallel_products_min = 200'000;
+// Products below which a second thread costs more to call than it saves.
+constexpr std::uint64_t parallel_products_min = 50'000;
 
 struct task {
   const step_span* span;
@@ -208,7 +213,9 @@ void run(const task& t, std::uint32_t layer, const head_counts& n,
 
 void attend(std::span<const step_span> spans, std::uint32_t layer,
             std::uint32_t heads, const float* queries, float* out) {
-  std::vector<task> tasks;
+  thread_local std::vector<task> kept;
+  std::vector<task>& tasks = kept;  // workers have a `kept` of their own
+  tasks.clear();
   std::uint64_t products = 0;
   head_counts n{heads, 0, 0};
   for (const auto& s : spans) {
@@ -225,10 +232,10 @@ void attend(std::span<const step_span> spans, std::uint32_t layer,
       end = begin;
     }
   }
-#pragma omp parallel for schedule(dynamic) if (products >= \
-                                               parallel_products_min)
-  for (std::size_t i = 0; i < tasks.size(); ++i)
-    run(tasks[i], layer, n, queries, out);
+  for_each_unit(static_cast<std::uint32_t>(tasks.size()),
+                products >= parallel_products_min, [&](std::uint32_t i) {
+                  run(tasks[i], layer, n, queries, out);
+                });
 }
 
 }  // namespace lamina

@@ -1,190 +1,140 @@
 #include "actors/model/kernels/linear.hpp"
 
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "actors/model/kernels/linear.cpp"
-#include <hwy/foreach_target.h>
-// Highway wants its loop over targets before anything it compiles.
-#include <hwy/highway.h>
-
-#include "actors/model/kernels/vector-inl.hpp"
-
-HWY_BEFORE_NAMESPACE();
-namespace lamina::HWY_NAMESPACE {
-
-// Weight rows `first` .. `first + Outs` against all rows of x. For more rows
-// than one pass holds, bfloat16 weights are widened once into a buffer that
-// stays in the first-level cache; partial sums of long rows are added up.
-constexpr std::size_t block_columns = 1024;
-
-template <int Rows, int Outs, class Weight>
-HWY_INLINE void add_block(const float* x, std::size_t columns, const Weight* w,
-                          std::size_t w_stride, std::size_t count, bool begin,
-                          float* out, std::size_t out_stride) {
-  float sums[Rows][Outs];
-  dot_block(x, columns, w, w_stride, count, sums);
-  for (int r = 0; r < Rows; ++r)
-    for (int o = 0; o < Outs; ++o) {
-      float& cell = out[r * out_stride + o];
-      cell = begin ? sums[r][o] : cell + sums[r][o];
-    }
-}
-
-template <int Outs, class Weight>
-HWY_INLINE void all_rows(const float* x, std::uint32_t rows,
-                         std::size_t columns, const Weight* w,
-                         std::size_t w_stride, std::size_t count, bool begin,
-                         float* out, std::size_t out_stride) {
-  std::uint32_t r = 0;
-  for (; r + 3 <= rows; r += 3)
-    add_block<3, Outs>(x + r * columns, columns, w, w_stride, count, begin,
-                       out + r * out_stride, out_stride);
-  x += r * columns;
-  out += r * out_stride;
-  if (rows - r == 2)
-    add_block<2, Outs>(x, columns, w, w_stride, count, begin, out, out_stride);
-  else if (rows - r == 1)
-    add_block<1, Outs>(x, columns, w, w_stride, count, begin, out, out_stride);
-}
-
-template <int Outs>
-HWY_INLINE void widen_block(const std::uint16_t* w, std::size_t columns,
-                            std::size_t count, float* wide) {
-  const lanes d;
-  const std::size_t step = hn::Lanes(d);
-  for (int o = 0; o < Outs; ++o) {
-    const std::uint16_t* from = w + o * columns;
-    float* to = wide + o * block_columns;
-    std::size_t i = 0;
-    for (; i + step <= count; i += step)
-      hn::StoreU(load(d, from + i), d, to + i);
-    for (; i < count; ++i)
-      to[i] = widen(from[i]);
-  }
-}
-
-template <int Outs, class Weight>
-HWY_INLINE void output_block(const float* x, std::uint32_t rows,
-                             const matrix& weight, std::uint32_t first,
-                             float* out) {
-  const std::size_t columns = weight.columns;
-  const Weight* w = weight.row_as<Weight>(first);
-  out += first;
-  HWY_ALIGN float wide[Outs * block_columns];
-  for (std::size_t c = 0; c < columns; c += block_columns) {
-    const std::size_t count =
-        columns - c < block_columns ? columns - c : block_columns;
-    if constexpr (sizeof(Weight) == 2) {
-      if (rows > 3) {
-        widen_block<Outs>(w + c, columns, count, wide);
-        all_rows<Outs>(x + c, rows, columns, wide, block_columns, count, c == 0,
-                       out, weight.rows);
-        continue;
-      }
-    }
-    all_rows<Outs>(x + c, rows, columns, w + c, columns, count, c == 0, out,
-                   weight.rows);
-  }
-}
-
-template <class Weight>
-HWY_INLINE void output_rows(const float* x, std::uint32_t rows,
-                            const matrix& weight, std::uint32_t first,
-                            std::uint32_t last, float* out) {
-  std::uint32_t o = first;
-  for (; o + 4 <= last; o += 4)
-    output_block<4, Weight>(x, rows, weight, o, out);
-  for (; o < last; ++o)
-    output_block<1, Weight>(x, rows, weight, o, out);
-}
-
-void outputs(const float* x, std::uint32_t rows, const matrix& weight,
-             std::uint32_t first, std::uint32_t last, float* out) {
-  if (weight.element == dtype::float32)
-    output_rows<float>(x, rows, weight, first, last, out);
-  else
-    output_rows<std::uint16_t>(x, rows, weight, first, last, out);
-}
-
-const char* target() {
-  return hwy::TargetName(HWY_TARGET);
-}
-
-}  // namespace lamina::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-
-#include <omp.h>
-
 #include <algorithm>
+#include <cassert>
+#include <utility>
+#include <vector>
 
+#include "actors/model/kernels/few_rows.hpp"
 #include "actors/model/kernels/gemm.hpp"
+#include "actors/model/kernels/rows.hpp"
+#include "actors/model/kernels/tiles.hpp"
 
 namespace lamina {
 namespace {
 
-HWY_EXPORT(outputs);
-HWY_EXPORT(target);
+// Products below which a worker costs more to call than it saves.
+constexpr std::uint64_t parallel_products_min = 50'000;
 
-// Work that one thread takes at a time, and below which a second thread costs
-// more to wake than it saves.
-constexpr std::uint32_t outputs_per_task = 32;
-constexpr std::uint64_t parallel_products_min = 200'000;
+// Outputs that one thread takes at a time. Tiles want more: each time they are
+// set up anew. A power of two, whole blocks of the kernels.
+constexpr std::uint32_t simd_unit = 32;
+constexpr std::uint32_t tile_unit = 128;
 
-void small_batch(const float* x, std::uint32_t rows,
-                 std::span<const projection> projections) {
+// What one pass over the weights may take of packed x: it has to stay in the
+// second-level cache beside the weights.
+constexpr std::size_t packed_bytes_max = std::size_t{1} << 20;
+
+std::uint32_t units_of(const matrix& weight, std::uint32_t unit) {
+  return (weight.rows + unit - 1) / unit;
+}
+
+// All outputs of all projections in one region, `unit` at a time.
+// body(projection, first, last)
+template <class Body>
+void for_each_output(std::span<const projection> projections,
+                     std::uint32_t rows, std::uint32_t unit, Body body) {
   std::uint64_t products = 0;
-  std::uint32_t tasks = 0;
-  for (const auto& p : projections) {
+  std::uint32_t units = 0;
+  for (const projection& p : projections) {
     products += std::uint64_t{p.weight.rows} * p.weight.columns * rows;
-    tasks += (p.weight.rows + outputs_per_task - 1) / outputs_per_task;
+    units += units_of(p.weight, unit);
   }
-  const bool parallel = products >= parallel_products_min;
-#pragma omp parallel for schedule(dynamic, 2) if (parallel)
-  for (std::uint32_t task = 0; task < tasks; ++task) {
-    std::uint32_t local = task;
-    for (const auto& p : projections) {
-      const std::uint32_t of_this =
-          (p.weight.rows + outputs_per_task - 1) / outputs_per_task;
-      if (local >= of_this) {
-        local -= of_this;
-        continue;
-      }
-      const std::uint32_t first = local * outputs_per_task;
-      const std::uint32_t last =
-          std::min(first + outputs_per_task, p.weight.rows);
-      HWY_DYNAMIC_DISPATCH(outputs)(x, rows, p.weight, first, last, p.out);
-      break;
-    }
+  for_each_unit(units, products >= parallel_products_min,
+                [&](std::uint32_t index) {
+                  const projection* p = projections.data();
+                  for (; index >= units_of(p->weight, unit); ++p)
+                    index -= units_of(p->weight, unit);
+                  const std::uint32_t first = index * unit;
+                  body(*p, first, std::min(first + unit, p->weight.rows));
+                });
+}
+
+void by_simd(const float* x, std::uint32_t rows,
+             std::span<const projection> projections) {
+  thread_local simd_rows packed;
+  const matrix& weight = projections.front().weight;
+  pack_rows(packed, x, rows, weight.columns, weight.element);
+  const simd_rows& shared = packed;  // workers have a `packed` of their own
+  for_each_output(
+      projections, rows, simd_unit,
+      [&](const projection& p, std::uint32_t first, std::uint32_t last) {
+        few_rows(shared, p.weight, first, last, p.out);
+      });
+}
+
+void by_tiles(const float* x, std::uint32_t rows,
+              std::span<const projection> projections) {
+  thread_local tile_rows packed;
+  tile_rows& shared = packed;
+  const std::uint32_t columns = projections.front().weight.columns;
+  reserve(shared, rows, columns);
+  for_each_unit(shared.groups(), rows > tile_rows::group,
+                [&](std::uint32_t group) { pack_group(shared, x, group); });
+  const auto slice = static_cast<std::uint32_t>(std::max<std::size_t>(
+      packed_bytes_max / (shared.group_size() * sizeof(std::uint16_t)), 2));
+  for (std::uint32_t g = 0; g < shared.groups(); g += slice) {
+    const std::uint32_t end = std::min(g + slice, shared.groups());
+    for_each_output(
+        projections, rows, tile_unit,
+        [&](const projection& p, std::uint32_t first, std::uint32_t last) {
+          tile_outputs(shared, {g, end}, p.weight, {first, last}, p.out);
+        });
   }
+}
+
+void by_gemm(const float* x, std::uint32_t rows,
+             std::span<const projection> projections) {
+  for (const projection& p : projections)
+    gemm(x, rows, p.weight, p.out);
+}
+
+// x as the weights want it.
+const float* rounded(const float* x, std::size_t count, dtype input) {
+  if (input == dtype::float32) return x;
+  thread_local std::vector<float> copy;
+  copy.assign(x, x + count);
+  round_to(input, copy.data(), count);
+  return copy.data();
 }
 
 }  // namespace
 
+matmul choose_matmul(std::uint32_t rows,
+                     std::span<const projection> projections) {
+  const auto fits = [](const projection& p) { return tiles_fit(p.weight); };
+  if (tiles_available() &&
+      std::all_of(projections.begin(), projections.end(), fits))
+    return matmul::tiles;
+  return rows <= simd_rows_max ? matmul::simd : matmul::gemm;
+}
+
+void linear_by(matmul path, const float* x, std::uint32_t rows,
+               std::span<const projection> projections) {
+  const matrix& first = projections.front().weight;
+  const std::size_t count = std::size_t{rows} * first.columns;
+  switch (path) {
+    case matmul::tiles:
+      return by_tiles(x, rows, projections);
+    case matmul::simd:
+      return by_simd(rounded(x, count, first.input), rows, projections);
+    case matmul::gemm:
+      return by_gemm(rounded(x, count, first.input), rows, projections);
+  }
+}
+
 void linear(const float* x, std::uint32_t rows,
             std::span<const projection> projections) {
   if (rows == 0) return;
-  if (rows <= small_batch_rows_max) {
-    small_batch(x, rows, projections);
-    return;
-  }
-  for (const auto& p : projections)
-    gemm(x, rows, p.weight, p.out);
+  linear_by(choose_matmul(rows, projections), x, rows, projections);
 }
 
 std::string matmul_path() {
-  return "rows <= " + std::to_string(small_batch_rows_max) + ": simd " +
-         HWY_DYNAMIC_DISPATCH(target)() + "; more: libtorch sgemm";
-}
-
-thread_limit::thread_limit(int threads) : before_(omp_get_max_threads()) {
-  omp_set_num_threads(std::max(threads, 1));
-}
-
-thread_limit::~thread_limit() {
-  omp_set_num_threads(before_);
+  const std::string simd = std::string("SIMD ") + few_rows_target() +
+                           " up to " + std::to_string(simd_rows_max) +
+                           " rows, then libtorch sgemm";
+  if (!tiles_available()) return simd;
+  return "bfloat16: AMX tiles; float32: " + simd;
 }
 
 }  // namespace lamina
-
-#endif  // HWY_ONCE

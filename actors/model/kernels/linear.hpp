@@ -1,11 +1,15 @@
 // Matrix multiplication of the forward pass: the one place that decides how.
 //
-// Few rows (decoding, the lens of a few positions) run through a SIMD kernel
-// that streams the weights once for all rows; many rows (prefill) through
-// libtorch's float32 GEMM, with bfloat16 weights widened tile by tile into a
-// reused buffer. Weights stay as stored, arithmetic is float32 either way.
+//   weights, input        CPU    rows       path
+//   bfloat16, bfloat16    AMX    any        tiles, weights as stored
+//   any                   any    up to 32   SIMD, weights streamed as stored
+//   any                   any    more       libtorch's float32 GEMM, bfloat16
+//                                           widened piece by piece
 //
-// Stateless; any thread. Uses as many OpenMP threads as the caller's
+// Why: docs/architecture.md, decisions. x is rounded as the weights say
+// (matrix::input), on every path; products and sums are float32.
+//
+// Stateless; any thread. Uses as many threads as the caller's
 // omp_get_max_threads() allows (see `thread_limit`).
 #pragma once
 
@@ -14,6 +18,7 @@
 #include <string>
 
 #include "actors/model/kernels/matrix.hpp"
+#include "actors/model/kernels/team.hpp"
 
 namespace lamina {
 
@@ -24,28 +29,31 @@ struct projection {
 };
 
 /// out[r][o] = sum over c of x[r][c] * weight[o][c], for every projection.
-/// x: [rows][columns]; all weights have the same number of columns.
+/// x: [rows][columns]; all weights have the same columns, element and
+/// input.
 void linear(const float* x, std::uint32_t rows,
             std::span<const projection> projections);
 
-/// Up to this many rows take the SIMD kernel. Measured on AVX2, one core: at 24
-/// rows it gives 60 (float32) to 73 GFLOP/s (bfloat16) and GEMM 50 to 60; at
-/// 64 rows GEMM gives 70 and more.
-inline constexpr std::uint32_t small_batch_rows_max = 32;
-
-/// "rows <= 32: simd AVX2; more: libtorch sgemm", for `lamina models`.
-std::string matmul_path();
-
-/// Bounds the OpenMP threads of the calling thread for one scope.
-class thread_limit {
- public:
-  explicit thread_limit(int threads);
-  ~thread_limit();
-  thread_limit(const thread_limit&) = delete;
-  thread_limit& operator=(const thread_limit&) = delete;
-
- private:
-  int before_;
+enum class matmul : std::uint8_t {
+  tiles,  // AMX
+  simd,   // few rows
+  gemm,   // libtorch
 };
+
+/// What `linear` does with so many rows and these weights.
+matmul choose_matmul(std::uint32_t rows,
+                     std::span<const projection> projections);
+
+/// `linear`, by a path of the caller's choice, which must be able to: tiles
+/// where `tiles_available` and the weights fit. For tests and benchmarks.
+void linear_by(matmul path, const float* x, std::uint32_t rows,
+               std::span<const projection> projections);
+
+/// Up to this many rows take the SIMD kernel.
+inline constexpr std::uint32_t simd_rows_max = 32;
+
+/// "bfloat16: AMX tiles; float32: SIMD AVX3 up to 32 rows, then libtorch
+/// sgemm", for `lamina models`.
+std::string matmul_path();
 
 }  // namespace lamina

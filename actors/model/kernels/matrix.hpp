@@ -9,12 +9,18 @@
 
 namespace lamina {
 
+inline constexpr std::size_t matrix_alignment = 64;  // a cache line
+
 /// Row-major [rows][columns], aligned for its element: float32 or bfloat16.
+/// Kernels are faster where it begins at a multiple of `matrix_alignment`.
 struct matrix {
   const std::byte* elements = nullptr;
   dtype element = dtype::float32;
   std::uint32_t rows = 0;
   std::uint32_t columns = 0;
+  /// What is multiplied with it is rounded to this first. bfloat16 in models
+  /// that compute in bfloat16, as everywhere; only beside bfloat16 elements.
+  dtype input = dtype::float32;
 
   std::size_t row_bytes() const {
     return std::size_t{columns} * size_of(element);

@@ -43,7 +43,8 @@ HWY_INLINE float widen(std::uint16_t bits) {
 
 /// sums[r][o] = x[r] . w[o], for `Rows` rows of x and `Outs` rows of w, each
 /// `count` long and `x_stride` / `w_stride` elements apart. Holds Rows * Outs
-/// accumulators: 3 x 4 fill the sixteen registers of AVX2.
+/// accumulators: 3 x 4 fill the sixteen registers of AVX2. Unrolled by hand:
+/// at -O2 GCC would keep an array that a loop walks over in memory.
 template <int Rows, int Outs, class Weight>
 HWY_INLINE void dot_block(const float* x, std::size_t x_stride, const Weight* w,
                           std::size_t w_stride, std::size_t count,
@@ -51,21 +52,28 @@ HWY_INLINE void dot_block(const float* x, std::size_t x_stride, const Weight* w,
   const lanes d;
   const std::size_t step = hn::Lanes(d);
   vec acc[Rows][Outs];
+#pragma GCC unroll 4
   for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
     for (int o = 0; o < Outs; ++o)
       acc[r][o] = hn::Zero(d);
   std::size_t i = 0;
   for (; i + step <= count; i += step) {
     vec wide[Outs];
+#pragma GCC unroll 4
     for (int o = 0; o < Outs; ++o)
       wide[o] = load(d, w + o * w_stride + i);
+#pragma GCC unroll 4
     for (int r = 0; r < Rows; ++r) {
       const vec left = hn::LoadU(d, x + r * x_stride + i);
+#pragma GCC unroll 4
       for (int o = 0; o < Outs; ++o)
         acc[r][o] = hn::MulAdd(left, wide[o], acc[r][o]);
     }
   }
+#pragma GCC unroll 4
   for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
     for (int o = 0; o < Outs; ++o) {
       float sum = hn::GetLane(hn::SumOfLanes(d, acc[r][o]));
       for (std::size_t tail = i; tail < count; ++tail)

@@ -20,6 +20,7 @@ provenance sample() {
             std::uint8_t{0});
   p.compute_dtype = dtype::bfloat16;
   p.rope = "default:10000";
+  p.revision = 1;  // of the documented example
   return p;
 }
 

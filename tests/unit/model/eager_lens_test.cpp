@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "actors/lens/lens.hpp"
+
 namespace lamina {
 namespace {
 
@@ -11,8 +13,15 @@ const std::vector<float> logits = {0, 1, 2, 2, 1, 0};  // one layer + embedding
 eager_lens after_three_positions(position_t from) {
   eager_lens lens(1, from);
   for (position_t p = from == 0 ? 0 : from - 1; p < from + 3; ++p) {
-    lens.take(p, logits, vocabulary);
-    lens.rate_next(logits, vocabulary, 1);
+    std::vector<distribution> layers;
+    std::vector<token_rating> ratings;
+    for (std::uint32_t l = 0; l < 2; ++l) {
+      const auto row = std::span(logits).subspan(l * vocabulary, vocabulary);
+      layers.push_back(summarise_row(row, logits.data() + vocabulary));
+      ratings.push_back(rate_row(row, layers.back(), 1));
+    }
+    lens.take(p, layers);
+    lens.rate_next(ratings);
   }
   return lens;
 }

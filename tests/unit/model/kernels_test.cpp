@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "actors/model/kernels/attention.hpp"
 #include "actors/model/kernels/linear.hpp"
 #include "actors/model/kernels/rows.hpp"
+#include "actors/model/kernels/tiles.hpp"
 
 namespace lamina {
 namespace {
@@ -30,49 +32,89 @@ std::vector<std::byte> stored(const std::vector<float>& values, dtype element) {
   return bytes;
 }
 
+struct elements {
+  dtype weights, input;
+};
+
 struct shape {
   std::uint32_t rows, outputs, columns;
 };
 
-class Linear : public ::testing::TestWithParam<std::tuple<dtype, shape>> {};
+class Linear
+    : public ::testing::TestWithParam<std::tuple<matmul, elements, shape>> {
+ protected:
+  void SetUp() override {
+    const auto [path, of, s] = GetParam();
+    if (path == matmul::tiles &&
+        !tiles_fit({nullptr, of.weights, s.outputs, s.columns, of.input}))
+      GTEST_SKIP() << "not whole tiles of bfloat16";
+    if (path == matmul::tiles && !tiles_available())
+      GTEST_SKIP() << "this CPU has no tiles";
+  }
+};
 
 TEST_P(Linear, EqualsAPlainLoop) {
-  const auto [element, s] = GetParam();
+  const auto [path, of, s] = GetParam();
+  const dtype element = of.weights;
   auto weights = noise(std::size_t{s.outputs} * s.columns, 1);
   round_to(element, weights.data(), weights.size());
   const auto bytes = stored(weights, element);
   const auto x = noise(std::size_t{s.rows} * s.columns, 2);
   std::vector<float> out(std::size_t{s.rows} * s.outputs, -7.0f), twice = out;
-  const matrix w{bytes.data(), element, s.outputs, s.columns};
-  linear(x.data(), s.rows,
-         std::array{projection{w, out.data()}, projection{w, twice.data()}});
+  const matrix w{bytes.data(), element, s.outputs, s.columns, of.input};
+  linear_by(path, x.data(), s.rows,
+            std::array{projection{w, out.data()}, projection{w, twice.data()}});
   EXPECT_EQ(out, twice);
+  auto read = x;
+  round_to(of.input, read.data(), read.size());
   for (std::uint32_t r = 0; r < s.rows; ++r)
     for (std::uint32_t o = 0; o < s.outputs; ++o) {
       double sum = 0;
       for (std::uint32_t c = 0; c < s.columns; ++c)
-        sum += static_cast<double>(x[r * s.columns + c]) *
+        sum += static_cast<double>(read[r * s.columns + c]) *
                weights[o * s.columns + c];
       ASSERT_NEAR(out[r * s.outputs + o], sum, 1e-5 * std::sqrt(s.columns) * 4)
           << "row " << r << ", output " << o;
     }
 }
 
-// Odd sizes reach every tail; 1300 columns two blocks; 40 rows libtorch.
+// Odd sizes reach every tail; 1300 columns are no multiple of anything; whole
+// columns of tiles with all kinds of outputs and rows.
 INSTANTIATE_TEST_SUITE_P(
     Shapes, Linear,
-    ::testing::Combine(::testing::Values(dtype::float32, dtype::bfloat16),
-                       ::testing::Values(shape{1, 8, 64}, shape{1, 33, 19},
-                                         shape{2, 70, 48}, shape{3, 7, 5},
-                                         shape{4, 37, 31}, shape{8, 5, 1300},
-                                         shape{1, 3, 1300}, shape{13, 41, 64},
-                                         shape{32, 9, 40}, shape{33, 9, 40},
-                                         shape{40, 300, 70})));
+    ::testing::Combine(
+        ::testing::Values(matmul::tiles, matmul::simd, matmul::gemm),
+        ::testing::Values(elements{dtype::float32, dtype::float32},
+                          elements{dtype::bfloat16, dtype::float32},
+                          elements{dtype::bfloat16, dtype::bfloat16}),
+        ::testing::Values(shape{1, 8, 64}, shape{1, 33, 19}, shape{2, 70, 48},
+                          shape{3, 7, 5}, shape{4, 37, 31}, shape{8, 5, 1300},
+                          shape{1, 3, 1300}, shape{13, 41, 64},
+                          shape{32, 9, 40}, shape{33, 9, 40},
+                          shape{40, 300, 70}, shape{1, 16, 32},
+                          shape{3, 33, 64}, shape{16, 48, 96},
+                          shape{17, 49, 64}, shape{70, 257, 64},
+                          shape{600, 140, 1024})));
+
+// Rows and weights that memory happens to place badly are as good as any.
+TEST(Kernels, LinearReadsWeightsThatAreAlignedForTheirElementOnly) {
+  const auto weights = noise(32 * 64, 1), x = noise(64, 2);
+  std::vector<std::byte> bytes(32 * 64 * 2 + 2);
+  narrow_row(weights.data(), weights.size(), dtype::bfloat16, bytes.data());
+  std::vector<float> here(32), there(32);
+  const matrix w{bytes.data(), dtype::bfloat16, 32, 64, dtype::bfloat16};
+  linear(x.data(), 1, std::array{projection{w, here.data()}});
+  std::memmove(bytes.data() + 2, bytes.data(), bytes.size() - 2);
+  const matrix shifted{bytes.data() + 2, dtype::bfloat16, 32, 64,
+                       dtype::bfloat16};
+  linear(x.data(), 1, std::array{projection{shifted, there.data()}});
+  EXPECT_EQ(here, there);
+}
 
 TEST(Kernels, LinearGivesTheSameRowAloneAndInABatch) {
   const auto weights = noise(50 * 64, 1);
   const auto bytes = stored(weights, dtype::bfloat16);
-  const matrix w{bytes.data(), dtype::bfloat16, 50, 64};
+  const matrix w{bytes.data(), dtype::bfloat16, 50, 64, dtype::bfloat16};
   const auto x = noise(9 * 64, 2);
   std::vector<float> batch(9 * 50), alone(50);
   linear(x.data(), 9, std::array{projection{w, batch.data()}});

@@ -1,0 +1,236 @@
+#include "actors/model/kernels/few_rows.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "actors/model/kernels/few_rows.cpp"
+#include <hwy/foreach_target.h>
+// Highway wants its loop over targets before anything it compiles.
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+#include "actors/model/kernels/vector-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lamina::HWY_NAMESPACE {
+
+// Rows of x that a block of registers takes: with the four weights they fill
+// 32 registers of AVX-512, or 16.
+constexpr int block_rows_max = HWY_TARGET <= HWY_AVX3 ? 6 : 2;
+
+// How far ahead of its use a line of weights is asked for. The hardware's own
+// prefetching stops at each page.
+#ifndef LAMINA_AHEAD
+#define LAMINA_AHEAD 1024
+#endif
+constexpr std::size_t ahead_bytes = LAMINA_AHEAD;
+
+// Columns that one step of `dot` takes: two registers of floats.
+HWY_INLINE std::size_t step_columns() {
+  return 2 * hn::Lanes(lanes());
+}
+
+// A stretch of `step_columns` weights, as the two registers that go with x.
+HWY_INLINE void load_pair(const float* w, vec& first, vec& second) {
+  const lanes d;
+  first = hn::LoadU(d, w);
+  second = hn::LoadU(d, w + hn::Lanes(d));
+}
+
+// bfloat16 is the upper half of a float: the odd columns need their lower
+// half cleared, the even ones a shift.
+HWY_INLINE void load_pair(const std::uint16_t* w, vec& even, vec& odd) {
+#if HWY_TARGET == HWY_SCALAR
+  even = hn::Set(lanes(), widen(w[0]));
+  odd = hn::Set(lanes(), widen(w[1]));
+#else
+  const lanes d;
+  const hn::RebindToUnsigned<lanes> d32;
+  const hn::Repartition<std::uint16_t, lanes> d16;
+  const auto both = hn::BitCast(d32, hn::LoadU(d16, w));
+  even = hn::BitCast(d, hn::ShiftLeft<16>(both));
+  odd = hn::BitCast(d, hn::And(both, hn::Set(d32, 0xffff0000u)));
+#endif
+}
+
+// out[r][o] = x[r] . w[o] for `Rows` rows of x and `Outs` rows of weights,
+// which lie `w_stride` elements apart, and their results `out_step`.
+template <int Rows, int Outs, bool Fetch, class Weight>
+HWY_INLINE void dot(const simd_rows& x, std::uint32_t row, const Weight* w,
+                    std::size_t w_stride, float* out, std::size_t out_stride,
+                    std::size_t out_step) {
+  const lanes d;
+  const std::size_t step = step_columns();
+  vec acc[Rows][Outs];
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+    for (int o = 0; o < Outs; ++o)
+      acc[r][o] = hn::Zero(d);
+  const float* left = x.row(row);
+  std::size_t i = 0;
+  for (; i + step <= x.columns; i += step) {
+    vec first[Outs], second[Outs];
+#pragma GCC unroll 8
+    for (int o = 0; o < Outs; ++o) {
+      const Weight* at = w + o * w_stride + i;
+      if constexpr (Fetch) {
+        hwy::Prefetch(reinterpret_cast<const char*>(at) + ahead_bytes);
+        if constexpr (sizeof(Weight) * 2 * hn::MaxLanes(lanes()) > 64)
+          hwy::Prefetch(reinterpret_cast<const char*>(at) + ahead_bytes + 64);
+      }
+      load_pair(at, first[o], second[o]);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      const vec a = hn::Load(d, left + r * x.stride + i);
+#pragma GCC unroll 8
+      for (int o = 0; o < Outs; ++o)
+        acc[r][o] = hn::MulAdd(a, first[o], acc[r][o]);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      const vec a = hn::Load(d, left + r * x.stride + i + hn::Lanes(d));
+#pragma GCC unroll 8
+      for (int o = 0; o < Outs; ++o)
+        acc[r][o] = hn::MulAdd(a, second[o], acc[r][o]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+    for (int o = 0; o < Outs; ++o) {
+      float sum = hn::GetLane(hn::SumOfLanes(d, acc[r][o]));
+      for (std::size_t c = i; c < x.columns; ++c)  // not rearranged
+        sum += left[r * x.stride + c] * widen(w[o * w_stride + c]);
+      out[r * out_stride + o * out_step] = sum;
+    }
+}
+
+template <int Rows, int Outs, class Weight>
+HWY_INLINE void all_rows(const simd_rows& x, const Weight* w,
+                         std::size_t w_stride, float* out,
+                         std::size_t out_stride, std::size_t out_step) {
+  dot<Rows, Outs, true>(x, 0, w, w_stride, out, out_stride, out_step);
+  std::uint32_t r = Rows;
+  for (; r + Rows <= x.rows; r += Rows)
+    dot<Rows, Outs, false>(x, r, w, w_stride, out + r * out_stride, out_stride,
+                           out_step);
+  for (; r < x.rows; ++r)
+    dot<1, Outs, false>(x, r, w, w_stride, out + r * out_stride, out_stride,
+                        out_step);
+}
+
+// Blocks as even as they can be: 13 rows are 5 and 4 and 4, not 6 and 6 and 1.
+template <int Outs, class Weight>
+HWY_INLINE void block(const simd_rows& x, const Weight* w, std::size_t w_stride,
+                      float* out, std::size_t out_stride,
+                      std::size_t out_step) {
+  const std::uint32_t blocks = (x.rows + block_rows_max - 1) / block_rows_max;
+  switch (x.rows / blocks) {
+    case 1:
+      return all_rows<1, Outs>(x, w, w_stride, out, out_stride, out_step);
+    case 2:
+      return all_rows<2, Outs>(x, w, w_stride, out, out_stride, out_step);
+#if HWY_TARGET <= HWY_AVX3
+    case 3:
+      return all_rows<3, Outs>(x, w, w_stride, out, out_stride, out_step);
+    case 4:
+      return all_rows<4, Outs>(x, w, w_stride, out, out_stride, out_step);
+    case 5:
+      return all_rows<5, Outs>(x, w, w_stride, out, out_stride, out_step);
+    default:
+      return all_rows<6, Outs>(x, w, w_stride, out, out_stride, out_step);
+#endif
+  }
+}
+
+// Four streams of weights, a quarter of the outputs each: several pages at
+// once keep more of memory busy than one.
+template <class Weight>
+HWY_INLINE void outputs_of(const simd_rows& x, const matrix& weight,
+                           std::uint32_t first, std::uint32_t last,
+                           float* out) {
+  const std::uint32_t quarter = (last - first) / 4;
+  for (std::uint32_t i = 0; i < quarter; ++i)
+    block<4>(x, weight.row_as<Weight>(first + i),
+             std::size_t{quarter} * weight.columns, out + first + i,
+             weight.rows, quarter);
+  for (std::uint32_t o = first + 4 * quarter; o < last; ++o)
+    block<1>(x, weight.row_as<Weight>(o), 0, out + o, weight.rows, 0);
+}
+
+void outputs(const simd_rows& x, const matrix& weight, std::uint32_t first,
+             std::uint32_t last, float* out) {
+  if (weight.element == dtype::float32)
+    outputs_of<float>(x, weight, first, last, out);
+  else
+    outputs_of<std::uint16_t>(x, weight, first, last, out);
+}
+
+// Even columns of a stretch first, then the odd ones.
+void part(const float* x, std::size_t columns, float* out) {
+  const std::size_t step = step_columns();
+  std::size_t i = 0;
+  for (; i + step <= columns; i += step)
+    for (std::size_t c = 0; c < step; ++c)
+      out[i + c % 2 * (step / 2) + c / 2] = x[i + c];
+  for (; i < columns; ++i)
+    out[i] = x[i];
+}
+
+const char* target() {
+  return hwy::TargetName(HWY_TARGET);
+}
+
+}  // namespace lamina::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+
+#include <algorithm>
+#include <memory>
+
+namespace lamina {
+namespace {
+
+HWY_EXPORT(outputs);
+HWY_EXPORT(part);
+HWY_EXPORT(target);
+
+constexpr std::size_t alignment = 64;  // the widest register, a cache line
+
+}  // namespace
+
+void pack_rows(simd_rows& to, const float* x, std::uint32_t rows,
+               std::uint32_t columns, dtype element) {
+  constexpr std::size_t line = alignment / sizeof(float);
+  to.rows = rows;
+  to.columns = columns;
+  // An odd number of lines, so that rows do not fall into the same cache sets.
+  to.stride = ((columns / line + 1) | 1) * line;
+  to.memory.resize(rows * to.stride + line);
+  void* begin = to.memory.data();
+  std::size_t space = to.memory.size() * sizeof(float);
+  to.begin = static_cast<float*>(
+      std::align(alignment, rows * to.stride * sizeof(float), begin, space));
+  for (std::uint32_t r = 0; r < rows; ++r) {
+    const float* from = x + std::size_t{r} * columns;
+    float* row = to.begin + r * to.stride;
+    if (element == dtype::float32)
+      std::copy(from, from + columns, row);
+    else
+      HWY_DYNAMIC_DISPATCH(part)(from, columns, row);
+  }
+}
+
+void few_rows(const simd_rows& x, const matrix& weight, std::uint32_t first,
+              std::uint32_t last, float* out) {
+  HWY_DYNAMIC_DISPATCH(outputs)(x, weight, first, last, out);
+}
+
+const char* few_rows_target() {
+  return HWY_DYNAMIC_DISPATCH(target)();
+}
+
+}  // namespace lamina
+
+#endif  // HWY_ONCE

@@ -1,0 +1,38 @@
+// The matrix product for few rows: streams the weights once for all of them,
+// in SIMD registers, as they are stored. Arithmetic is float32. Stateless;
+// any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "actors/model/kernels/matrix.hpp"
+
+namespace lamina {
+
+/// Rows of x in the order in which the kernel reads them: each row aligned and
+/// padded; beside bfloat16 weights, the even and the odd columns of a stretch
+/// apart, as a register of weights falls into halves.
+struct simd_rows {
+  std::uint32_t rows = 0;
+  std::uint32_t columns = 0;
+  std::size_t stride = 0;     // floats
+  std::vector<float> memory;  // grown and kept
+  const float* row(std::size_t r) const { return begin + r * stride; }
+  float* begin = nullptr;  // into memory
+};
+
+/// x: [rows][columns], to be multiplied with weights of `element`.
+void pack_rows(simd_rows& to, const float* x, std::uint32_t rows,
+               std::uint32_t columns, dtype element);
+
+/// Outputs `first` .. `last` - 1 of out [x.rows][weight.rows]. A row gives the
+/// same bits alone and in a batch.
+void few_rows(const simd_rows& x, const matrix& weight, std::uint32_t first,
+              std::uint32_t last, float* out);
+
+/// The instruction set that was chosen, "AVX2".
+const char* few_rows_target();
+
+}  // namespace lamina
