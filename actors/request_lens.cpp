@@ -1,6 +1,7 @@
 #include "actors/request_lens.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "actors/rows.hpp"
@@ -119,9 +120,9 @@ load_rows lens_request_state::rows_of(const digest& chunk, std::uint32_t index,
                                       std::uint32_t begin,
                                       std::uint32_t end) const {
   auto load = load_rows::of(record, chunk, index, begin, end);
-  load.keys = value_keys(chunk, site::embed, record.shape);
-  auto residuals = value_keys(chunk, site::resid_post, record.shape);
-  load.keys.insert(load.keys.end(), residuals.begin(), residuals.end());
+  // embed and resid_post of each layer
+  load.slots.resize(record.shape.layers + 1);
+  std::iota(load.slots.begin(), load.slots.end(), 0u);
   load.exact = true;
   load.position_end = groups.back().back().position + 1;
   return load;
@@ -143,6 +144,8 @@ void lens_request_state::load_exact_rows() {
   const auto& at = group.front();
   auto load = rows_of(at.name, at.chunk, row_in_chunk(at.position),
                       row_in_chunk(group.back().position) + 1);
+  // The last one's rating takes the row behind it.
+  load.rows_behind = group.back().next ? 1 : 0;
   load.restore = at.activations != presence::never_asked;
   load.kept = kept;
   self->request(rows_source, caf::infinite, std::move(load))
@@ -151,7 +154,7 @@ void lens_request_state::load_exact_rows() {
             if (!loaded) return stop(loaded.error());
             groups[current].source = loaded.value().source;
             groups[current].relative_error = loaded.value().relative_error;
-            compute(loaded.value().rows);
+            compute(as_chunk(*loaded.value().rows));
           },
           unavailable(self, ctx, "rows actor"));
 }
@@ -213,8 +216,8 @@ void lens_request_state::load_next_row(const ready_rows& ready) {
             if (!loaded || loaded.value().relative_error != 0)
               return send_group();
             auto input = std::make_shared<lens_input>();
-            input->rows = {loaded.value().rows.chunk, 0, 1};
-            input->predecessor = {ready.chunk, 0, chunk_positions};
+            input->rows = as_chunk(*loaded.value().rows);
+            input->predecessor = ready;
             input->tokens = {groups[current].back().next->token.id};
             rate_next(std::move(input));
           },

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "actors/store/books.hpp"
 #include "actors/store/sealed.hpp"
 #include "actors/store/stored_records.hpp"
 
@@ -16,6 +17,14 @@ value_summary value_of(const stored_value& value) {
 
 bool is_as_faithful(const value_summary& a, const value_summary& b) {
   return a.relative_error <= b.relative_error;
+}
+
+// The code book that a record in `values` names.
+result<std::uint64_t> book_of(const mapped_bytes& value_record) {
+  BOOST_OUTCOME_TRY(
+      bytes, value_record.copy(value_prefix_bytes,
+                               value_book_offset + sizeof(std::uint64_t)));
+  return book_named_by(bytes);
 }
 
 // True when the value was written; `record` follows.
@@ -34,7 +43,10 @@ result<bool> write_value(write_transaction& txn, const stored_value& value,
       if (std::ranges::equal(stored_bytes_of(bytes), value.bytes)) return false;
     }
     record.held.value_bytes -= key.size() + there->size();
+    BOOST_OUTCOME_TRY(book, book_of(*there));
+    BOOST_OUTCOME_TRYV(count_book_use_less(txn, book));
   }
+  BOOST_OUTCOME_TRYV(count_book_use(txn, book_named_by(value.bytes)));
   const auto prefix = pack(value_of(value));
   BOOST_OUTCOME_TRYV(txn.put(
       txn.in().values, key, std::as_bytes(std::span(&prefix, 1)), value.bytes));
@@ -131,7 +143,11 @@ result<freed_values> free_values(write_transaction& txn, const digest& name,
       freed.all = false;
       break;
     }
-    BOOST_OUTCOME_TRYV(txn.remove(txn.in().values, key));
+    if (value) {
+      BOOST_OUTCOME_TRY(book, book_of(*value));
+      BOOST_OUTCOME_TRYV(count_book_use_less(txn, book));
+      BOOST_OUTCOME_TRYV(txn.remove(txn.in().values, key));
+    }
     record.held.value_bytes -= std::min(record.held.value_bytes, bytes);
     freed.values += 1;
     freed.sites |= evicted_bit(static_cast<site>(key[16]));

@@ -22,6 +22,8 @@ std::uint64_t payload_bytes(const write_op& op) {
     return bytes_of(chunk->values) + record_bytes;
   if (const auto* values = std::get_if<put_values>(&op))
     return bytes_of(values->values) + record_bytes;
+  if (const auto* book = std::get_if<put_book>(&op))
+    return book->book.bytes.size() + record_bytes;
   return record_bytes;
 }
 

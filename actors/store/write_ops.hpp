@@ -72,8 +72,14 @@ struct touch_conversations {
   std::vector<use> uses;
 };
 
-using write_op =
-    std::variant<put_conversation, put_chunk, put_lens, put_values,
-                 fork_conversation, delete_conversation, touch_conversations>;
+/// Stores a code book. Values that name one are refused (not_found) until it is
+/// there. One that is there stays.
+struct put_book {
+  book_record book;
+};
+
+using write_op = std::variant<put_conversation, put_chunk, put_lens, put_values,
+                              fork_conversation, delete_conversation,
+                              touch_conversations, put_book>;
 
 }  // namespace lamina
