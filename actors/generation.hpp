@@ -94,6 +94,7 @@ struct generation_state {
   // Write path.
   void seal(std::uint32_t index, const ready_rows& rows);
   void encode(std::uint32_t index, const ready_rows& rows);
+  void teach(const digest& name, const ready_rows& rows);
   void defer_lens(std::uint32_t index, const ready_rows& rows);
   void lens_ready(std::uint32_t index, const digest& name,
                   const lens_rows_ptr& rows);
@@ -146,6 +147,7 @@ struct generation_state {
   bool finished = false;          // the text is complete
   bool watched = false;           // somebody came to see it, or nobody will
   bool cancel_wanted = false;
+  bool teaching = false;         // the book learner has rows of ours
   bool ending = false;           // end_due is on its way
   bool closing = false;          // the last commit is out
   bool cut = false;              // stale chunks behind its first were cut

@@ -45,9 +45,11 @@ void generation_state::encode(std::uint32_t index, const ready_rows& ready) {
   ++outstanding;
   auto chunk_name = log.chunk(index).name;
   auto credit = ready.chunk->bytes();
+  const auto kept = plan.options->kept.value_or(plan.hosted.kept);
+  auto book = is_lossy(kept) ? plan.view->books->of(plan.record.root) : nullptr;
+  if (is_lossy(kept) && !book) teach(chunk_name, ready);
   self->request(plan.view->codec_of(chunk_name), caf::infinite,
-                encode_rows{chunk_name, ready,
-                            plan.options->kept.value_or(plan.hosted.kept)})
+                encode_rows{chunk_name, ready, kept, std::move(book)})
       .then(
           [this, index, chunk_name, credit](const rows_encoded& values) {
             --outstanding;
@@ -64,6 +66,17 @@ void generation_state::encode(std::uint32_t index, const ready_rows& ready) {
             commits.put(index, {index, {}, credit});
             commit_sealed();
           });
+}
+
+/// One chunk at a time: rows that wait to be learned from take memory. Those
+/// that come meanwhile are passed over.
+void generation_state::teach(const digest& chunk_name,
+                             const ready_rows& ready) {
+  if (std::exchange(teaching, true)) return;
+  self->request(plan.view->book_learner, caf::infinite,
+                learn_rows{plan.record.root, chunk_name, ready})
+      .then([this](const acknowledged&) { teaching = false; },
+            [this](const caf::error&) { teaching = false; });
 }
 
 void generation_state::defer_lens(std::uint32_t index,

@@ -31,9 +31,19 @@ using reader_actor = caf::typed_actor<
     answers<read_lens, lens_read>, answers<read_statistics, statistics_read>,
     answers<read_usage, usage_read>>;
 
-/// Encodes and decodes activations. Several, own threads, low priority.
+/// Encodes and decodes activations. Several, own threads: those that encode
+/// have low priority, those that decode for somebody who waits have not.
 using codec_actor = caf::typed_actor<answers<encode_rows, rows_encoded>,
-                                     answers<decode_values, values_decoded>>;
+                                     answers<decode_values, values_decoded>,
+                                     answers<get_codec_status, codec_status>>;
+
+/// Learns the code books of roots that are kept with a loss, and has them
+/// stored. Own thread, low priority.
+using book_learner_actor = caf::typed_actor<answers<learn_rows, acknowledged>,
+                                            reacts_to<view_changed>>;
+
+/// Measures the codec for one `bench codec`. Own thread, lowest priority.
+using meter_actor = caf::typed_actor<answers<measure_codec, codec_measured>>;
 
 /// One slice of the memory tier, by chunk name: rows in flight, stored values,
 /// lens blocks. Asks a reader for what it lacks. Never blocks.
@@ -153,7 +163,7 @@ using supervisor_actor =
     caf::typed_actor<answers<get_view, view_ptr>, reacts_to<follow_views>,
                      reacts_to<model_loaded>, reacts_to<model_refused>,
                      reacts_to<connections_changed>, reacts_to<damage_found>,
-                     answers<get_status, std::string>,
+                     reacts_to<book_learned>, answers<get_status, std::string>,
                      answers<drain_system, acknowledgement>>;
 
 /// A model as the rest of the system sees it.
@@ -162,6 +172,13 @@ struct hosted_model {
   model_actor actor;   // null when down
   std::string health;  // "up", "loading", or why it is down
   quality kept = quality::lossless;  // of its activations, unless asked else
+};
+
+/// Limits from the configuration that answers speak of; 0: none.
+struct system_budgets {
+  std::uint64_t disk_bytes = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t in_flight_bytes = 0;  // of each model
 };
 
 /// The handles at one moment. An actor that died keeps its old handle until it
@@ -179,13 +196,21 @@ struct system_view {
   std::vector<shard_actor> shards;
   std::vector<reader_actor> readers;
   std::vector<codec_actor> codecs;
+  std::vector<codec_actor> decoders;  // for reads
+  book_learner_actor book_learner;
+  book_shelf_ptr books = std::make_shared<const book_shelf>();
   std::map<std::string, hosted_model> models;
+  system_budgets budgets;
 
   const shard_actor& shard_of(const digest& name) const {
     return shards[digest_hash{}(name) % shards.size()];
   }
   const reader_actor& reader_of(const digest& name) const {
     return readers[(digest_hash{}(name) >> 8) % readers.size()];
+  }
+  /// For share `i` of what is read of a chunk.
+  const codec_actor& decoder_of(const digest& name, std::size_t i) const {
+    return decoders[((digest_hash{}(name) >> 24) + i) % decoders.size()];
   }
   const codec_actor& codec_of(const digest& name) const {
     return codecs[(digest_hash{}(name) >> 16) % codecs.size()];

@@ -19,9 +19,12 @@
 
 #include "actors/chunks/lens_record.hpp"
 #include "actors/chunks/raw_chunk.hpp"
+#include "actors/chunks/row_block.hpp"
 #include "actors/chunks/stored_value.hpp"
+#include "actors/codec/book_shelf.hpp"
 #include "actors/codec/quality.hpp"
 #include "actors/lens/lens.hpp"
+#include "actors/measure/codec_rates.hpp"
 #include "actors/model/engine.hpp"
 #include "actors/search/hits.hpp"
 #include "actors/search/scorer.hpp"
@@ -138,21 +141,52 @@ struct encode_rows {
   digest name;
   ready_rows rows;
   quality kept = quality::lossless;
+  codebook_ptr book = nullptr;  // of the rows' root; null: there is none
 };
 using rows_encoded = std::vector<stored_value_ptr>;
 
-/// Checks and decodes values back into a raw chunk with the rows they hold.
+/// Decodes what `into` wants of these values, and nothing else. Several of
+/// these may fill one block, each the slots of its own values: until the last
+/// of them has answered, nobody reads it.
 struct decode_values {
-  digest name;
-  capture_shape shape;
-  position_t first = 0;
   std::vector<stored_value_ptr> values;
+  book_shelf_ptr books;
+  std::shared_ptr<row_block> into;
 };
-struct decoded_rows {
-  ready_rows rows;
+struct rows_filled {
+  std::size_t slots = 0;     // of the block's
   float relative_error = 0;  // of the worst row of these values; 0: exact
 };
-using values_decoded = result<decoded_rows>;
+using values_decoded = result<rows_filled>;
+
+struct get_codec_status {};
+/// Of one codec actor, since it started.
+struct codec_status {
+  std::uint64_t raw_bytes_encoded = 0;
+  double encode_seconds = 0;
+};
+
+/// Rows that a root's code book may be learned from. The reply, an
+/// `acknowledged`, is the sender's credit for the next ones.
+struct learn_rows {
+  digest root;
+  digest name;  // of the chunk: each counts once
+  ready_rows rows;
+};
+/// A root has a code book, and it is synced: new values may name it.
+struct book_learned {
+  digest root;
+  codebook_ptr book;
+};
+
+/// What the codec does to rows, for `bench codec`.
+struct measure_codec {
+  std::shared_ptr<const codec_sample> sample;
+  quality kept = quality::lossless;
+  codebook_ptr book = nullptr;
+  model_ptr model = nullptr;  // whose lens must agree; null: not asked
+};
+using codec_measured = result<codec_rates>;
 
 // ---- shard ----------------------------------------------------------------
 
@@ -268,6 +302,7 @@ struct model_status {
   engine_stats engine;
   std::uint64_t in_flight_bytes = 0;
   std::uint32_t paused = 0;
+  double step_seconds = 0;  // spent in the engine since the actor started
 };
 
 // ---- generation -----------------------------------------------------------
@@ -461,6 +496,7 @@ struct restore_rows {
   digest name;
   ready_rows rows;
   quality kept = quality::lossless;
+  digest root;  // whose code book its values may name
 };
 /// A chunk's lens records, after some were computed for a click.
 struct restore_lens {
@@ -482,7 +518,7 @@ struct warm_neighbours {
 
 // ---- rows -----------------------------------------------------------------
 
-/// Exact rows of one chunk, from wherever they can be had.
+/// Rows of one chunk, from wherever they can be had.
 struct load_rows {
   conversation_id conversation = 0;
   std::string model;
@@ -492,15 +528,16 @@ struct load_rows {
   std::uint32_t chunk = 0;
   std::uint32_t row_begin = 0;
   std::uint32_t row_end = 0;
-  std::vector<value_key> keys;  // what is read; recomputation gives all
-  position_t position_end = 0;  // where rows that will be asked for end
-  bool exact = false;           // recompute rather than take rows with an error
-  bool stored_only = false;     // these rows are not worth a recomputation
-  bool restore = false;  // what was recomputed is stored again, as `kept`
+  std::uint32_t rows_behind = 0;     // this many more, where they are there too
+  std::vector<std::uint32_t> slots;  // which; in this order, each once
+  position_t position_end = 0;       // where rows that will be asked for end
+  bool exact = false;        // recompute rather than take rows with an error
+  bool stored_only = false;  // these rows are not worth a recomputation
+  bool restore = false;      // what was recomputed is stored again, as `kept`
   quality kept = quality::lossless;
 
-  /// Rows begin .. end-1 of chunk `index`, whose name is `chunk_name`; keys and
-  /// position_end remain to be filled in.
+  /// Rows begin .. end-1 of chunk `index`, whose name is `chunk_name`; slots
+  /// and position_end remain to be filled in.
   static load_rows of(const conversation_record& record,
                       const digest& chunk_name, std::uint32_t index,
                       std::uint32_t begin, std::uint32_t end) {
@@ -517,7 +554,7 @@ struct load_rows {
   }
 };
 struct rows_loaded {
-  ready_rows rows;
+  row_block_ptr rows;
   answer_source source = answer_source::memory;
   float relative_error = 0;  // 0: exact
 };

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <caf/all.hpp>
+#include <chrono>
 #include <exception>
 #include <stdexcept>
 #include <utility>
@@ -92,8 +93,15 @@ void model_state::credit(sequence_id id, std::uint64_t bytes) {
   }
 }
 
+void model_state::timed_step() {
+  using clock = std::chrono::steady_clock;
+  const auto begin = clock::now();
+  step();
+  step_seconds += std::chrono::duration<double>(clock::now() - begin).count();
+}
+
 model_status model_state::status() const {
-  model_status result{runner->stats(), 0, 0};
+  model_status result{runner->stats(), 0, 0, step_seconds};
   for (const auto& [id, s] : sequences) {
     result.in_flight_bytes += s.in_flight_bytes;
     result.paused += s.paused;
@@ -143,7 +151,7 @@ model_self::behavior_type model_runner(model_state::pointer self,
       [self](const get_model_status&) { return self->state.status(); },
       [self](const step_due&) {
         self->state.armed = false;
-        self->state.step();
+        self->state.timed_step();
         self->state.arm();
       },
   };

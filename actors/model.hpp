@@ -49,6 +49,7 @@ struct model_state {
 
   sequence_begun begin(const begin_sequence& m);
   void step();
+  void timed_step();
   void deliver(sequence_progress progress);
   void credit(sequence_id id, std::uint64_t bytes);
   void cancel(sequence_id id);
@@ -60,6 +61,7 @@ struct model_state {
   pointer self;
   model_actor_options options;
   std::unique_ptr<engine> runner;
+  double step_seconds = 0;  // spent in steps
   std::map<sequence_id, sequence> sequences;
   std::string dies_because = "the model actor stopped";
   std::optional<std::string> fault;

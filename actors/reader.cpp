@@ -3,7 +3,24 @@
 #include <caf/all.hpp>
 #include <utility>
 
+#include "actors/codec/codec.hpp"
+
 namespace lamina {
+
+namespace {
+
+values_read read_checked(store_reader& from, std::span<const value_key> keys) {
+  std::vector<stored_value_ptr> values;
+  for (const value_key& key : keys) {
+    auto value = std::make_shared<stored_value>();
+    BOOST_OUTCOME_TRY(there, from.value(key, *value));
+    value->checked = there && check(key, value->bytes).has_value();
+    values.push_back(there ? std::move(value) : nullptr);
+  }
+  return values;
+}
+
+}  // namespace
 
 reader_actor::behavior_type reader(reader_state::pointer self,
                                    std::shared_ptr<store> environment) {
@@ -17,7 +34,9 @@ reader_actor::behavior_type reader(reader_state::pointer self,
                                    state.reader->passed_over()};
       },
       [&state](const read_chunks& m) { return state.reader->chunks(m.id); },
-      [&state](const read_values& m) { return state.reader->values(m.keys); },
+      [&state](const read_values& m) {
+        return read_checked(*state.reader, m.keys);
+      },
       [&state](const read_lens& m) { return state.reader->lens(m.name); },
       [&state](const read_statistics&) {
         return state.environment->statistics();

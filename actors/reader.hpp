@@ -1,4 +1,8 @@
 // A reader actor: one reading side of the store on a thread of its own.
+//
+// Every value that it reads is checked here, once: what is in memory is not
+// hashed again. One that fails goes on unmarked, and whoever decodes it meets
+// the reason.
 #pragma once
 
 #include <caf/stateful_actor.hpp>

@@ -1,7 +1,11 @@
-// GetActivations: raw rows of a range of positions, chunk by chunk, in frames
-// of bounded size, each sent when the one before it is on the wire.
+// GetActivations: raw rows of a range of positions, in frames of bounded size,
+// each sent when the one before it is on the wire.
+//
+// Rows are loaded part by part: some layers of one chunk, whole stored values,
+// a few megabytes. While one part is sent the next is read and decoded, so a
+// request holds two at most.
 #include <algorithm>
-#include <cstring>
+#include <optional>
 #include <utility>
 
 #include "actors/request.hpp"
@@ -11,6 +15,10 @@ namespace lamina {
 namespace {
 
 constexpr std::size_t sites_max = 3;  // as many as there are
+
+/// Raw rows of a part: enough for several decoders, little enough to begin
+/// sending soon.
+constexpr std::size_t part_bytes = 4u << 20;
 
 struct slot {
   site at = site::resid_post;
@@ -24,6 +32,16 @@ std::unique_ptr<wire::ActivationSlotT> to_wire(const slot& s) {
   return w;
 }
 
+/// Some slots of one chunk's wanted rows.
+struct part {
+  std::size_t chunk = 0;  // its place among the chunks asked for
+  std::size_t begin = 0;  // slots begin .. end-1
+  std::size_t end = 0;
+  std::uint32_t row_begin = 0;
+  std::uint32_t row_end = 0;
+  rows_loaded loaded;
+};
+
 struct activations_request_state {
   using pointer = request_actor::stateful_pointer<activations_request_state>;
   explicit activations_request_state(pointer actor) : self(actor) {}
@@ -31,10 +49,11 @@ struct activations_request_state {
   void run();
   void located(const positions_located& found);
   std::optional<error> choose_slots();
-  std::vector<value_key> keys(const digest& chunk) const;
-  void load_chunk();
+  part part_after(std::size_t chunk, std::size_t first_slot) const;
+  void load_next();
+  load_rows rows_of(const part& p) const;
+  void send_next();
   void send_slots(std::size_t first_slot);
-  std::vector<std::byte> payload(std::size_t begin, std::size_t end) const;
   void stop(const error& e) { send_error(self, ctx, e); }
 
   static inline const char* name = "request_activations";
@@ -44,10 +63,13 @@ struct activations_request_state {
   conversation_record record;
   std::vector<slot> slots;
   std::vector<located_position> chunks;  // the first wanted position of each
-  std::size_t current = 0;
-  rows_loaded loaded;
-  std::uint32_t row_begin = 0;  // wanted rows of the current chunk
-  std::uint32_t row_end = 0;
+  std::size_t next_chunk = 0;            // where the next part begins
+  std::size_t next_slot = 0;
+  std::optional<part> waiting;  // loaded while another is sent
+  part current;                 // being sent
+  bool loading = false;
+  bool sending = false;
+  std::optional<error> failed;  // of loading; told when what is sent is out
   rows_actor rows_source;
 };
 
@@ -89,7 +111,7 @@ void activations_request_state::located(const positions_located& found) {
              warm_neighbours{ctx.uid, record.id, ask->position_begin, true});
   auto source = self->spawn<caf::linked>(rows, ctx.view);
   rows_source = rows_actor(source);
-  load_chunk();
+  load_next();
 }
 
 std::optional<error> activations_request_state::choose_slots() {
@@ -120,89 +142,122 @@ std::optional<error> activations_request_state::choose_slots() {
         slots.push_back({at, l});
     }
   }
+  for (std::size_t i = 0; i < slots.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (slots[i].at == slots[j].at && slots[i].layer == slots[j].layer)
+        return error{error_code::invalid_argument,
+                     "a layer or site is asked for more than once"};
   return std::nullopt;
 }
 
-/// The stored values that hold the chosen slots, and no others.
-std::vector<value_key> activations_request_state::keys(
-    const digest& chunk) const {
-  std::vector<value_key> keys;
-  auto group = layers_per_value(record.shape);
-  for (const auto& s : slots) {
-    auto first = is_per_layer(s.at) ? s.layer - s.layer % group : 0;
-    keys.push_back({chunk, s.at, static_cast<std::uint16_t>(first)});
-  }
-  std::sort(keys.begin(), keys.end());
-  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  return keys;
+/// The part that begins there, of whole stored values as far as it goes.
+part activations_request_state::part_after(std::size_t chunk,
+                                           std::size_t first_slot) const {
+  part p;
+  p.chunk = chunk;
+  p.begin = p.end = first_slot;
+  const auto& at = chunks[chunk];
+  p.row_begin = row_in_chunk(at.position);
+  p.row_end =
+      std::min(chunk_positions, ask->position_end - first_position(at.chunk));
+  const std::size_t slot_bytes =
+      (p.row_end - p.row_begin) * record.shape.row_bytes();
+  const std::uint32_t group = layers_per_value(record.shape);
+  const auto one_value = [group](const slot& a, const slot& b) {
+    return a.at == b.at && a.layer / group == b.layer / group;
+  };
+  while (p.end < slots.size() && ((p.end - p.begin) * slot_bytes < part_bytes ||
+                                  one_value(slots[p.end - 1], slots[p.end])))
+    ++p.end;
+  return p;
 }
 
-void activations_request_state::load_chunk() {
-  const auto& at = chunks[current];
-  auto first = first_position(at.chunk);
-  row_begin = row_in_chunk(at.position);
-  row_end = std::min(chunk_positions, ask->position_end - first);
-  auto load = load_rows::of(record, at.name, at.chunk, row_begin, row_end);
-  load.keys = keys(at.name);
+load_rows activations_request_state::rows_of(const part& p) const {
+  const auto& at = chunks[p.chunk];
+  auto load = load_rows::of(record, at.name, at.chunk, p.row_begin, p.row_end);
+  for (auto i = p.begin; i < p.end; ++i)
+    load.slots.push_back(
+        slot_of(slots[i].at, slots[i].layer, record.shape.layers));
   load.position_end = ask->position_end;
   load.restore = at.activations != presence::never_asked;
   load.exact = ask->exact;
   if (auto hosted = ctx.view->models.find(record.model);
       hosted != ctx.view->models.end())
     load.kept = hosted->second.kept;
+  return load;
+}
+
+void activations_request_state::load_next() {
+  if (loading || waiting || failed || next_chunk == chunks.size()) return;
+  loading = true;
+  part p = part_after(next_chunk, next_slot);
+  next_slot = p.end == slots.size() ? 0 : p.end;
+  if (next_slot == 0) ++next_chunk;
+  auto load = rows_of(p);
   self->request(rows_source, caf::infinite, std::move(load))
       .then(
-          [this](const result<rows_loaded>& found) {
-            if (!found) return stop(found.error());
-            loaded = found.value();
-            send_slots(0);
+          [this, p = std::move(p)](const result<rows_loaded>& found) mutable {
+            loading = false;
+            if (found) {
+              p.loaded = found.value();
+              waiting = std::move(p);
+            } else {
+              failed = found.error();
+            }
+            send_next();
           },
-          unavailable(self, ctx, "rows actor"));
+          [this](const caf::error& e) {
+            loading = false;
+            failed =
+                error{error_code::unavailable,
+                      "the rows actor did not answer: " + caf::to_string(e)};
+            send_next();
+          });
 }
 
-/// [slot][position][width] of slots begin .. end-1.
-std::vector<std::byte> activations_request_state::payload(
-    std::size_t begin, std::size_t end) const {
-  auto row_bytes = record.shape.row_bytes();
-  auto slot_bytes = (row_end - row_begin) * row_bytes;
-  std::vector<std::byte> bytes((end - begin) * slot_bytes);
-  for (auto i = begin; i < end; ++i) {
-    auto at = slot_of(slots[i].at, slots[i].layer, record.shape.layers);
-    auto rows_of_slot = loaded.rows.chunk->rows(at);
-    std::memcpy(bytes.data() + (i - begin) * slot_bytes,
-                rows_of_slot.data() + row_begin * row_bytes, slot_bytes);
+/// A failure comes after what was loaded before it, and ends the answer.
+void activations_request_state::send_next() {
+  if (sending) return;
+  if (waiting) {
+    sending = true;
+    current = std::move(*waiting);
+    waiting.reset();
+    load_next();
+    return send_slots(current.begin);
   }
-  return bytes;
+  if (failed) stop(*failed);
 }
 
+/// [slot][position][width]: the block of a part is its payload.
 void activations_request_state::send_slots(std::size_t first_slot) {
-  auto slot_bytes = (row_end - row_begin) * record.shape.row_bytes();
+  const part& p = current;
+  auto slot_bytes = (p.row_end - p.row_begin) * record.shape.row_bytes();
   auto count =
       std::max<std::size_t>(1, limits::stream_payload_bytes / slot_bytes);
-  auto end = std::min(slots.size(), first_slot + count);
-  auto first = first_position(chunks[current].chunk);
+  auto end = std::min(p.end, first_slot + count);
+  auto first = first_position(chunks[p.chunk].chunk);
   wire::ActivationsT answer;
   answer.conversation = conversation_text(record.id);
-  answer.position_begin = first + row_begin;
-  answer.position_end = first + row_end;
+  answer.position_begin = first + p.row_begin;
+  answer.position_end = first + p.row_end;
   for (auto i = first_slot; i < end; ++i)
     answer.slots.push_back(to_wire(slots[i]));
   answer.width = record.shape.width;
   answer.dtype = static_cast<std::uint8_t>(record.shape.element);
-  answer.source = to_string(loaded.source);
-  answer.relative_error = loaded.relative_error;
-  answer.exact = loaded.relative_error == 0;
+  answer.source = to_string(p.loaded.source);
+  answer.relative_error = p.loaded.relative_error;
+  answer.exact = p.loaded.relative_error == 0;
   answer.took_us = ctx.elapsed_us();
-  bool chunk_done = end == slots.size();
-  answer.last = chunk_done && current + 1 == chunks.size();
-  auto bytes = payload(first_slot, end);
+  answer.last = end == slots.size() && p.chunk + 1 == chunks.size();
+  const auto bytes =
+      p.loaded.rows->of_places(first_slot - p.begin, end - p.begin);
   if (answer.last)
     return send_terminal(self, ctx, make_body(std::move(answer)), bytes);
   send_response(self, ctx, frame_kind::response, make_body(std::move(answer)),
-                bytes, [this, chunk_done, end] {
-                  if (!chunk_done) return send_slots(end);
-                  ++current;
-                  load_chunk();
+                bytes, [this, end] {
+                  if (end < current.end) return send_slots(end);
+                  sending = false;
+                  send_next();
                 });
 }
 

@@ -1,6 +1,7 @@
 #include "actors/request_lens.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "actors/rows.hpp"
@@ -124,9 +125,9 @@ load_rows lens_request_state::rows_of(const digest& chunk, std::uint32_t index,
                                       std::uint32_t begin,
                                       std::uint32_t end) const {
   auto load = load_rows::of(record, chunk, index, begin, end);
-  load.keys = value_keys(chunk, site::embed, record.shape);
-  auto residuals = value_keys(chunk, site::resid_post, record.shape);
-  load.keys.insert(load.keys.end(), residuals.begin(), residuals.end());
+  // embed and resid_post of each layer
+  load.slots.resize(record.shape.layers + 1);
+  std::iota(load.slots.begin(), load.slots.end(), 0u);
   load.exact = true;
   // The last one is rated by its next token's row.
   const auto& last = groups.back().back();
@@ -159,6 +160,8 @@ void lens_request_state::load_exact_rows() {
   const auto& at = group.front();
   auto load = rows_of(at.name, at.chunk, row_in_chunk(at.position),
                       row_in_chunk(group.back().position) + 1);
+  // The last one's rating takes the row behind it.
+  load.rows_behind = group.back().next ? 1 : 0;
   load.restore = at.activations != presence::never_asked;
   load.kept = kept;
   load.stored_only = group.complete();  // a rating is not worth a prefill
@@ -177,7 +180,7 @@ void lens_request_state::take_rows(const rows_loaded& loaded) {
   if (group.complete() && loaded.relative_error != 0) return send_group();
   group.source = loaded.source;
   group.relative_error = loaded.relative_error;
-  compute(loaded.rows);
+  compute(as_chunk(*loaded.rows));
 }
 
 void lens_request_state::compute(const ready_rows& ready) {
@@ -238,8 +241,8 @@ void lens_request_state::load_next_row(const ready_rows& ready) {
             if (!loaded || loaded.value().relative_error != 0)
               return send_group();
             auto input = std::make_shared<lens_input>();
-            input->rows = {loaded.value().rows.chunk, 0, 1};
-            input->predecessor = {ready.chunk, 0, chunk_positions};
+            input->rows = as_chunk(*loaded.value().rows);
+            input->predecessor = ready;
             input->tokens = {groups[current].back().next->token.id};
             rate_next(std::move(input));
           },

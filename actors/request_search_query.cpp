@@ -128,7 +128,7 @@ void search_request_state::load_query() {
                      std::to_string(record.shape.layers - 1) + " do"});
   const auto row = row_in_chunk(at.position);
   auto load = load_rows::of(record, at.name, at.chunk, row, row + 1);
-  load.keys = {key_of_layer(at.name, query->at, query->layer, record.shape)};
+  load.slots = {slot_of(query->at, query->layer, record.shape.layers)};
   load.position_end = at.position + 1;
   load.restore = at.activations != presence::never_asked;
   if (auto hosted = ctx.view->models.find(record.model);
@@ -142,7 +142,7 @@ void search_request_state::load_query() {
             if (!loaded) return stop(loaded.error());
             const auto& shape = place->record.shape;
             std::vector<float> values(shape.width);
-            widen_row(loaded.value().rows.chunk->row(
+            widen_row(loaded.value().rows->row(
                           slot_of(query->at, query->layer, shape.layers),
                           row_in_chunk(place->at.position)),
                       shape.element, values);

@@ -9,7 +9,7 @@ void restorer_state::restore(const restore_rows& m) {
   if (!options.enabled || pending >= options.pending_max) return;
   ++pending;
   self->request(view->codec_of(m.name), caf::infinite,
-                encode_rows{m.name, m.rows, m.kept})
+                encode_rows{m.name, m.rows, m.kept, view->books->of(m.root)})
       .then(
           [this, m](const rows_encoded& values) {
             --pending;

@@ -5,23 +5,10 @@
 #include <caf/all.hpp>
 #include <utility>
 
+#include "actors/book_learner.hpp"
+
 namespace lamina {
 namespace {
-
-// Values read in one transaction: one that was just read is in the cache, and
-// the memory of one that was scored serves for the next.
-constexpr std::size_t values_at_once = 1;
-
-std::vector<value_key> keys_of(const score_chunks& m, std::size_t begin,
-                               std::size_t end) {
-  std::vector<value_key> keys;
-  for (auto i = begin; i < end; ++i) {
-    const auto& chunk = (*m.chunks)[i];
-    keys.push_back(
-        key_of_layer(chunk.name, m.query->at, m.query->layer, chunk.shape));
-  }
-  return keys;
-}
 
 std::size_t text_bytes_of(const std::vector<chunk_record>& chunks) {
   std::size_t bytes = 0;
@@ -77,8 +64,21 @@ history_read search_state::read(const read_history& m) {
   return answer;
 }
 
+/// From the store when it is met first; null when it needs none, or when that
+/// is not there, which decoding then says.
+const codebook* search_state::book_of(const stored_value& value) {
+  if (value.book == 0) return nullptr;
+  if (const auto* known = books->find(value.book)) return known;
+  const auto stored = reader->book(value.book);
+  if (!stored || !stored.value()) return nullptr;
+  const auto book = open_codebook(*stored.value());
+  if (!book) return nullptr;
+  books = books->with(stored.value()->root, book.value());
+  return books->find(value.book);
+}
+
 void search_state::score_one(const score_chunks& m, std::size_t index,
-                             const stored_value_ptr& value, chunks_scored& into,
+                             const stored_value* value, chunks_scored& into,
                              best_hits& best) {
   const auto& query = *m.query;
   const auto& chunk = (*m.chunks)[index];
@@ -89,7 +89,8 @@ void search_state::score_one(const score_chunks& m, std::size_t index,
     into.missing += count(chunk.rows);
     return;
   }
-  auto scored = scores.score(*query.ranking, *value, query.layer, chunk.rows);
+  auto scored = scores.score(*query.ranking, *value, query.layer, chunk.rows,
+                             book_of(*value));
   if (!scored) {
     into.missing += count(chunk.rows);
     if (scored.error().code == error_code::corrupt)
@@ -118,15 +119,13 @@ scoring_result search_state::score(const score_chunks& m) {
       std::min(m.chunks->size(), m.begin + std::size_t{options.slice_chunks});
   std::uint64_t bytes = 0;
   answer.end = m.begin;
-  while (answer.end < last && bytes < options.slice_bytes) {
-    const auto end = std::min(last, answer.end + values_at_once);
-    const auto keys = keys_of(m, answer.end, end);
-    BOOST_OUTCOME_TRY(values, reader->values(keys));
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (values[i]) bytes += values[i]->bytes.size();
-      score_one(m, answer.end + i, values[i], answer, best);
-    }
-    answer.end = end;
+  for (; answer.end < last && bytes < options.slice_bytes; ++answer.end) {
+    const auto& chunk = (*m.chunks)[answer.end];
+    const auto key =
+        key_of_layer(chunk.name, m.query->at, m.query->layer, chunk.shape);
+    BOOST_OUTCOME_TRY(there, reader->value(key, reading));
+    if (there) bytes += reading.bytes.size();
+    score_one(m, answer.end, there ? &reading : nullptr, answer, best);
   }
   answer.hits = best.sorted();
   counts.positions_scored += answer.scored;

@@ -34,8 +34,9 @@ struct search_state {
   history_read read(const read_history& m);
   result<history_ptr> read_one(const search_query& query, conversation_id id);
   scoring_result score(const score_chunks& m);
+  const codebook* book_of(const stored_value& value);
   void score_one(const score_chunks& m, std::size_t index,
-                 const stored_value_ptr& value, chunks_scored& into,
+                 const stored_value* value, chunks_scored& into,
                  best_hits& best);
   void noticed(const search_query_ptr& query);
   search_status status();
@@ -45,6 +46,8 @@ struct search_state {
   std::shared_ptr<store> environment;
   std::unique_ptr<store_reader> reader;
   stored_scores scores;
+  stored_value reading;  // one at a time, always in the same memory
+  book_shelf_ptr books = std::make_shared<const book_shelf>();
   std::vector<std::weak_ptr<const search_query>> running;
   search_status counts;
 };

@@ -22,6 +22,10 @@ request_actor spawn_request(caf::actor_system& sys, request_context ctx) {
       return spawn_activations_request(sys, std::move(ctx));
     case wire::Body::Search:
       return spawn_search_request(sys, std::move(ctx));
+    case wire::Body::PlanCapture:
+      return spawn_plan_request(sys, std::move(ctx));
+    case wire::Body::BenchCodec:
+      return spawn_bench_request(sys, std::move(ctx));
     default:
       return spawn_catalog_request(sys, std::move(ctx));
   }

@@ -131,7 +131,7 @@ void shard_state::values_arrived(const find_values& m,
   if (read) {
     std::vector<stored_value_ptr> present;
     for (const auto& value : read.value())
-      if (value) present.push_back(value);
+      if (value && value->checked) present.push_back(value);
     if (!present.empty()) tier.put_values(m.name, present);
   }
   for (auto& promise : waiting)

@@ -1,7 +1,8 @@
 // A shard actor: one slice of the memory tier, by chunk name.
 //
 // A miss asks a disk reader; while that runs, others that want the same wait
-// for the same answer. Never blocks and never computes.
+// for the same answer. What the reader found damaged is passed on and not kept.
+// Never blocks and never computes.
 #pragma once
 
 #include <caf/stateful_actor.hpp>

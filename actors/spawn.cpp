@@ -11,7 +11,9 @@
 #include <cstring>
 #include <utility>
 
+#include "actors/book_learner.hpp"
 #include "actors/codec.hpp"
+#include "actors/meter.hpp"
 #include "actors/reader.hpp"
 #include "actors/search.hpp"
 #include "actors/shard.hpp"
@@ -50,6 +52,17 @@ void run_behind(int niceness) {
     spdlog::warn("nice refused: {}", std::strerror(errno));
 }
 
+book_learner_actor::behavior_type book_learner_behind(
+    book_learner_state::pointer self, view_ptr view) {
+  run_behind(nice_behind);
+  return book_learner(self, std::move(view));
+}
+
+meter_actor::behavior_type meter_when_idle(meter_state::pointer self) {
+  run_when_idle();
+  return meter(self);
+}
+
 codec_actor::behavior_type codec_behind(codec_state::pointer self,
                                         int niceness) {
   run_behind(niceness);
@@ -85,6 +98,18 @@ reader_actor spawn_reader(caf::actor_system& sys, const system_options& o) {
 
 codec_actor spawn_codec(caf::actor_system& sys) {
   return spawn_heavy(sys, codec_behind, nice_behind);
+}
+
+codec_actor spawn_decoder(caf::actor_system& sys) {
+  return spawn_heavy(sys, codec);
+}
+
+book_learner_actor spawn_book_learner(caf::actor_system& sys, view_ptr view) {
+  return spawn_heavy(sys, book_learner_behind, std::move(view));
+}
+
+meter_actor spawn_meter(caf::actor_system& sys) {
+  return spawn_heavy(sys, meter_when_idle);
 }
 
 lens_actor spawn_lens_clicks(caf::actor_system& sys, const system_options& o) {

@@ -20,6 +20,9 @@ disk_actor spawn_disk(caf::actor_system& sys, const system_options& options);
 reader_actor spawn_reader(caf::actor_system& sys,
                           const system_options& options);
 codec_actor spawn_codec(caf::actor_system& sys);
+codec_actor spawn_decoder(caf::actor_system& sys);
+book_learner_actor spawn_book_learner(caf::actor_system& sys, view_ptr view);
+meter_actor spawn_meter(caf::actor_system& sys);
 lens_actor spawn_lens_clicks(caf::actor_system& sys,
                              const system_options& options);
 lens_actor spawn_lens_backlog(caf::actor_system& sys,

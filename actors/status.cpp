@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <caf/all.hpp>
 #include <filesystem>
 #include <fstream>
@@ -78,6 +79,10 @@ json to_json(const model_status& s) {
           {"in_flight_bytes", s.in_flight_bytes},
           {"paused", s.paused}};
 }
+std::uint64_t records_in(const store_statistics& s, std::string_view table) {
+  const auto at = std::find(table_names.begin(), table_names.end(), table);
+  return s.tables[static_cast<std::size_t>(at - table_names.begin())].records;
+}
 json to_json(const result<store_statistics>& read) {
   if (!read) return {{"error", to_string(read.error())}};
   const auto& s = read.value();
@@ -86,6 +91,7 @@ json to_json(const result<store_statistics>& read) {
           {"references", s.references},
           {"values", s.values},
           {"value_bytes", s.value_bytes},
+          {"code_books", records_in(s, "books")},
           {"tombstones", s.tombstones},
           {"file_bytes", s.file_bytes},
           {"free_bytes", s.free_bytes},

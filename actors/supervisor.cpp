@@ -6,6 +6,7 @@
 #include <caf/all.hpp>
 #include <utility>
 
+#include "actors/book_learner.hpp"
 #include "actors/spawn.hpp"
 #include "actors/status.hpp"
 
@@ -76,6 +77,17 @@ void supervisor_state::add_computation() {
       v.codecs[i] = spawn_codec(sys);
       return address_of(v.codecs[i]);
     });
+  next->decoders.resize(options.decoders);
+  for (std::uint32_t i = 0; i < options.decoders; ++i)
+    add("decoder " + std::to_string(i), [&, i](system_view& v) {
+      v.decoders[i] = spawn_decoder(sys);
+      return address_of(v.decoders[i]);
+    });
+  add("book learner", [&](system_view& v) {
+    v.book_learner =
+        spawn_book_learner(sys, std::make_shared<const system_view>(v));
+    return address_of(v.book_learner);
+  });
   add("lens clicks", [&](system_view& v) {
     v.lens_clicks = spawn_lens_clicks(sys, options);
     return address_of(v.lens_clicks);
@@ -123,6 +135,7 @@ void supervisor_state::publish() {
   self->send(view->catalog, view_changed{view});
   self->send(view->prefetch, view_changed{view});
   self->send(view->restorer, view_changed{view});
+  self->send(view->book_learner, view_changed{view});
   for (const auto& shard : view->shards)
     self->send(shard, view_changed{view});
   for (const auto& session : sessions)
@@ -225,8 +238,11 @@ void supervisor_state::stop_all() {
   stop(view->tokenizer);
   stop(view->lens_clicks);
   stop(view->lens_backlog);
+  stop(view->book_learner);
   for (const auto& codec : view->codecs)
     stop(codec);
+  for (const auto& decoder : view->decoders)
+    stop(decoder);
   for (const auto& shard : view->shards)
     stop(shard);
   for (const auto& reader : view->readers)
@@ -254,6 +270,12 @@ status_basis basis_of(const supervisor_state& s) {
 void start_all(supervisor_state& state, supervisor_actor self) {
   state.next = std::make_shared<system_view>();
   state.next->supervisor = std::move(self);
+  state.next->budgets = {state.options.disk.retention.disk_bytes_max,
+                         state.options.memory_bytes_max,
+                         state.options.models.empty()
+                             ? 0
+                             : state.options.models[0].in_flight_bytes_max};
+  state.next->books = shelve_all(*state.options.environment->reader());
   state.add_storage();
   state.add_computation();
   for (std::size_t i = 0; i < state.parts.size(); ++i)
@@ -293,6 +315,10 @@ supervisor_self::behavior_type supervisor(supervisor_state::pointer self,
       [&state](const damage_found& m) {
         ++state.damages;
         spdlog::error("damaged: {}", m.what);
+      },
+      [&state](const book_learned& m) {
+        state.next->books = state.next->books->with(m.root, m.book);
+        state.publish();
       },
       [&state, self](const get_status&) {
         using promise_type = caf::typed_response_promise<std::string>;

@@ -39,6 +39,7 @@ struct system_options {
   std::chrono::milliseconds memory_ttl = std::chrono::hours(1);  // 0: none
   std::uint32_t readers = 2;
   std::uint32_t codecs = 1;
+  std::uint32_t decoders = 1;
   std::vector<model_actor_options> models;
   std::string blas;  // which library the process loaded, for status
 };

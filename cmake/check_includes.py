@@ -30,6 +30,7 @@ LIBRARY_EDGES = {
     "cache": {"chunks"},
     "generations": {"chunks"},
     "search": {"chunks", "codec"},
+    "measure": {"chunks", "codec"},
 }
 # Single headers that cross where a whole library may not.
 HEADER_EDGES = {

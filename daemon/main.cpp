@@ -108,6 +108,7 @@ system_options options_of(const configuration& c, std::uint64_t fault,
   o.disk.retention = retention_of(c);
   auto cores = std::max(1u, std::thread::hardware_concurrency());
   o.codecs = std::clamp(cores / 4, 1u, 8u);
+  o.decoders = std::clamp(cores / 2, 2u, 8u);
   o.blas = loaded_blas();
   for (const auto& m : c.models) {
     model_actor_options options;

@@ -68,6 +68,14 @@ inline constexpr std::uint64_t unwritten_bytes_max = 32u << 20;
 inline constexpr std::uint32_t stop_strings_max = 16;
 inline constexpr std::uint32_t stop_bytes_max = 256;
 
+/// Positions that one BenchCodec measures at most; wide models get fewer, so
+/// that their exact rows take no more than these bytes.
+inline constexpr std::uint32_t bench_positions_max = 1'024;
+inline constexpr std::uint32_t bench_bytes_max = 64u << 20;
+
+/// Tokens that one PlanCapture may speak of: a century of a fast model.
+inline constexpr std::uint64_t plan_tokens_max = 1'000'000'000'000;
+
 /// Hits of one search, tokens of context on either side of each (and bytes of
 /// that, and of the hit's own text), bytes of the text looked for, and
 /// conversations that it may name.

@@ -80,10 +80,11 @@ bool may_send(sender from, wire::Body type) {
   // was appended (lamina.fbs).
   const bool request =
       (type >= wire::Body::Hello && type <= wire::Body::Cancel) ||
-      type == wire::Body::Search;
+      type == wire::Body::Search || type == wire::Body::PlanCapture ||
+      type == wire::Body::BenchCodec;
   const bool response =
       (type >= wire::Body::Welcome && type <= wire::Body::Error) ||
-      type == wire::Body::SearchResult;
+      type == wire::Body::SearchResult || type == wire::Body::Report;
   switch (from) {
     case sender::client:
       return request;

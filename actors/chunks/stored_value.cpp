@@ -1,6 +1,8 @@
 #include "actors/chunks/stored_value.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 namespace lamina {
 
@@ -21,6 +23,15 @@ std::vector<value_key> value_keys(const digest& chunk, site s,
        layer += layers_per_value(shape))
     keys.push_back(value_key{chunk, s, static_cast<std::uint16_t>(layer)});
   return keys;
+}
+
+std::uint64_t book_named_by(std::span<const std::byte> bytes) {
+  constexpr std::array<unsigned char, 6> begins = {'L', 'V', 'A', 'L', 2, 0};
+  std::uint64_t id = 0;
+  if (bytes.size() >= value_book_offset + sizeof id &&
+      std::memcmp(bytes.data(), begins.data(), begins.size()) == 0)
+    std::memcpy(&id, bytes.data() + value_book_offset, sizeof id);
+  return id;
 }
 
 }  // namespace lamina

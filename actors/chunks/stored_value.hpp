@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "actors/chunks/chunk_key.hpp"
@@ -54,7 +55,18 @@ struct stored_value {
   std::uint32_t rows = 0;        // positions held, 1 .. 16
   std::vector<std::byte> bytes;  // header, offset table, key groups
   float relative_error = 0;      // of its worst row; 0: exact
+  std::uint64_t book = 0;        // id of the code book it needs; 0: none
+  /// Its checksum is known to hold: it was made in this process, or compared
+  /// since it was read. Decoding then does not compare it again.
+  bool checked = false;
 };
+
+/// Where the id of the code book stands in a value's bytes, for those who do
+/// not look at the rest of the header.
+inline constexpr std::size_t value_book_offset = 64;
+
+/// That id; 0 for bytes that are no value of this format (version 2).
+std::uint64_t book_named_by(std::span<const std::byte> bytes);
 
 using stored_value_ptr = std::shared_ptr<const stored_value>;
 

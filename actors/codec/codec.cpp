@@ -5,58 +5,16 @@
 #include <string>
 
 #include "actors/codec/value_format.hpp"
+#include "actors/codec/value_slots.hpp"
 
 namespace lamina {
 namespace {
-
-std::string name_of(const value_key& key) {
-  return std::string(to_string(key.at)) + " of chunk " + to_string(key.chunk) +
-         " from layer " + std::to_string(key.first_layer);
-}
 
 // Layers that the value of `key` holds.
 std::uint32_t layers_of(const value_key& key, const capture_shape& shape) {
   if (!is_per_layer(key.at)) return 1;
   assert(key.first_layer < shape.layers);
   return std::min(layers_per_value(shape), shape.layers - key.first_layer);
-}
-
-std::uint32_t slot_of_layer(const value_key& key, std::uint32_t index,
-                            const capture_shape& shape) {
-  return slot_of(key.at, key.first_layer + index, shape.layers);
-}
-
-// The mean rows of the slots of a group; none without a book.
-std::vector<std::span<const float>> means_of(
-    const codebook* book, std::span<const std::uint32_t> slots) {
-  std::vector<std::span<const float>> means;
-  if (book != nullptr)
-    for (const std::uint32_t slot : slots)
-      means.push_back(book->mean(slot));
-  return means;
-}
-
-// The slots of a key group of a value.
-std::vector<std::uint32_t> slots_of_group(const stored_header& header,
-                                          std::uint32_t group) {
-  std::vector<std::uint32_t> slots;
-  const std::uint32_t first = group * header.key_interval;
-  for (std::uint32_t i = first;
-       i < std::min(first + header.key_interval, header.layers); ++i)
-    slots.push_back(slot_of_layer(header.key, i, header.shape));
-  return slots;
-}
-
-// The book that a value needs, null if it needs none.
-result<const codebook*> book_for(const stored_header& header,
-                                 const codebook* book) {
-  if (header.book == 0) return nullptr;
-  if (book == nullptr || book->id() != header.book ||
-      book->shape() != header.shape)
-    return fail(error_code::not_found,
-                name_of(header.key) + " needs the code book " +
-                    std::to_string(header.book) + ", which is not here");
-  return book;
 }
 
 // The rows of a key group: its table of streams, then those.
@@ -165,7 +123,9 @@ stored_value encode(const value_key& key, const raw_chunk& chunk,
   set_group(groups);
   set_errors(value.bytes, header.errors);
   value.relative_error = header.errors.row;
+  value.book = header.book;
   seal_value(key, value.bytes);
+  value.checked = true;
   value.bytes.shrink_to_fit();  // it may stay in memory for an hour
   return value;
 }

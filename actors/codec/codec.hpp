@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "actors/chunks/raw_chunk.hpp"
+#include "actors/chunks/row_block.hpp"
 #include "actors/chunks/stored_value.hpp"
+#include "actors/codec/book_shelf.hpp"
 #include "actors/codec/codebook.hpp"
 #include "actors/codec/quality.hpp"
 #include "actors/codec/row_codec.hpp"
@@ -52,6 +54,10 @@ result<stored_header> check(const value_key& key,
 /// `check`: what is known of it elsewhere is under no checksum.
 float worst_error_of(std::span<const std::byte> bytes);
 
+/// `check` but for the checksum: of bytes that are known to pass it.
+result<stored_header> read_header(const value_key& key,
+                                  std::span<const std::byte> bytes);
+
 /// Layers and rows of a value, each begin .. end-1. Layers count as in the
 /// model, and only for sites that are per layer: others have layer 0.
 struct stored_part {
@@ -63,7 +69,7 @@ struct stored_part {
 
 /// Decodes a part into `out`: [layer][row][width] of the shape's dtype. Costs
 /// as much as decoding the layers from the key layer on, of these rows only.
-/// out_of_range when the value does not hold the part, not_found when `book` is
+/// out_of_range when the value does not hold the part, corrupt when `book` is
 /// not the one that it names. The value must have passed `check`; still
 /// bounds-checked: any bytes give rows or `corrupt`.
 result<void> decode_part(const stored_header& header,
@@ -77,6 +83,14 @@ result<void> decode_rows(const stored_header& header,
                          std::uint32_t begin, std::uint32_t end,
                          std::span<std::byte> out,
                          const codebook* book = nullptr);
+
+/// Fills the slots of `out` that these values hold, all of its rows, and says
+/// how many slots that were. Nothing else is decoded but the layers that lead
+/// to them. Values that are not marked as checked are checked; they must be of
+/// the chunk that `out` is of. out_of_range when one has too few rows; corrupt
+/// when one needs a book that is not on the shelf.
+result<std::size_t> decode_into(std::span<const stored_value_ptr> values,
+                                const book_shelf& books, row_block& out);
 
 /// Rebuilds the slots of a raw chunk that these values hold; the others are
 /// zero. For readers that asked for some layers only.

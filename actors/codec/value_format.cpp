@@ -149,8 +149,7 @@ std::vector<std::byte> begin_value(const stored_header& h) {
       .put(h.shape.width);
   auto bytes = out.finish();
   bytes.resize(groups_begin(groups_of(h)));
-  constexpr std::size_t book_at = 64;
-  std::memcpy(bytes.data() + book_at, &h.book, sizeof h.book);
+  std::memcpy(bytes.data() + value_book_offset, &h.book, sizeof h.book);
   return bytes;
 }
 
@@ -209,8 +208,7 @@ result<stored_header> check(const value_key& key,
     return corrupt("shorter than its header");
   byte_reader in(bytes);
   if (in.get<std::uint32_t>() != magic) return corrupt("wrong magic number");
-  const auto version = in.get<std::uint16_t>();
-  in.get_bytes(2);
+  in.get_bytes(4);
   // The checksum's seed is the key that was asked for: a whole value under a
   // wrong key fails here, and its own header says whose it is.
   if (in.get<std::uint64_t>() != value_checksum(key, bytes)) {
@@ -222,6 +220,16 @@ result<stored_header> check(const value_key& key,
     return corrupt("checksum of chunk " + to_string(key.chunk) +
                    " does not match");
   }
+  return read_header(key, bytes);
+}
+
+result<stored_header> read_header(const value_key& key,
+                                  std::span<const std::byte> bytes) {
+  if (bytes.size() < value_header_bytes)
+    return corrupt("shorter than its header");
+  byte_reader in(bytes);
+  if (in.get<std::uint32_t>() != magic) return corrupt("wrong magic number");
+  const auto version = in.get<std::uint16_t>();
   if (version > value_format_version)
     return error{error_code::unsupported_version,
                  "stored value: format version " + std::to_string(version) +

@@ -16,7 +16,8 @@ value_key key_of_layer(const digest& chunk, site at, std::uint32_t layer,
 result<chunk_scores> stored_scores::score(const scorer& query,
                                           const stored_value& value,
                                           std::uint32_t layer,
-                                          std::uint32_t wanted) {
+                                          std::uint32_t wanted,
+                                          const codebook* book) {
   BOOST_OUTCOME_TRY(header, check(value.key, value.bytes));
   if (header.shape.width != query.width())
     return fail(error_code::corrupt,
@@ -32,7 +33,7 @@ result<chunk_scores> stored_scores::score(const scorer& query,
   const auto end = static_cast<std::uint32_t>(std::bit_width(held));
   rows_.resize((end - begin) * header.shape.row_bytes());
   BOOST_OUTCOME_TRYV(
-      decode_rows(header, value.bytes, layer, begin, end, rows_));
+      decode_rows(header, value.bytes, layer, begin, end, rows_, book));
   query.score(rows_, header.shape.element,
               std::span(found.scores).subspan(begin, end - begin));
   for (auto row = begin; row < end; ++row) {

@@ -29,9 +29,11 @@ struct chunk_scores {
 class stored_scores {
  public:
   /// The rows of which `wanted` has a bit. corrupt when the value fails its
-  /// checks, or has another width than the query.
+  /// checks, has another width than the query, or needs another code book than
+  /// `book`.
   result<chunk_scores> score(const scorer& query, const stored_value& value,
-                             std::uint32_t layer, std::uint32_t wanted);
+                             std::uint32_t layer, std::uint32_t wanted,
+                             const codebook* book = nullptr);
 
  private:
   std::vector<std::byte> rows_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "actors/store/books.hpp"
 #include "actors/store/conversations.hpp"
 #include "actors/store/holdings.hpp"
 
@@ -43,6 +44,7 @@ result<void> run(write_transaction& txn, const put_chunk& op,
   const chunk_record& record = op.record;
   BOOST_OUTCOME_TRYV(check_chunk(record));
   BOOST_OUTCOME_TRYV(check_values(record.name, op.values));
+  BOOST_OUTCOME_TRYV(check_books(txn, op.values));
   BOOST_OUTCOME_TRY(known, exists(txn, op.conversation));
   if (!known) return no_conversation(op.conversation);
   if (op.index > 0) {
@@ -91,6 +93,7 @@ result<void> run(write_transaction& txn, const put_lens& op,
 result<void> run(write_transaction& txn, const put_values& op,
                  commit_report& report) {
   BOOST_OUTCOME_TRYV(check_values(op.name, op.values));
+  BOOST_OUTCOME_TRYV(check_books(txn, op.values));
   BOOST_OUTCOME_TRY(name, read_name(txn, op.name));
   if (name.references == 0)
     return fail(error_code::not_found,
@@ -158,6 +161,13 @@ result<void> run(write_transaction& txn, const touch_conversations& op,
     record.accessed_unix_ms = use.at_unix_ms;
     BOOST_OUTCOME_TRYV(write_conversation(txn, record));
   }
+  return success();
+}
+
+result<void> run(write_transaction& txn, const put_book& op,
+                 commit_report& report) {
+  BOOST_OUTCOME_TRYV(write_book(txn, op.book));
+  report.bytes_written += op.book.bytes.size();
   return success();
 }
 

@@ -42,11 +42,13 @@ struct databases {
   MDB_dbi referrers;      // name, id, index -> nothing
   MDB_dbi tombstones;     // name -> nothing
   MDB_dbi access;         // time, id -> nothing
+  MDB_dbi books;          // id -> sealed book_record
+  MDB_dbi book_uses;      // id -> how many values name it
 
   /// Those with totals, in the order of `table_names`.
   std::array<MDB_dbi, table_names.size()> counted() const {
-    return {conversations, chunks,    values,     lens,
-            names,         referrers, tombstones, access};
+    return {conversations, chunks,     values, lens,  names,
+            referrers,     tombstones, access, books, book_uses};
   }
 };
 

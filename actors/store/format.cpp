@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "actors/store/books.hpp"
 #include "actors/store/conversations.hpp"
 #include "actors/store/keys.hpp"
 #include "actors/store/names.hpp"
@@ -133,7 +134,8 @@ result<void> open_databases(environment& e) {
       {"chunks", &e.in.chunks},       {"values", &e.in.values},
       {"lens", &e.in.lens},           {"names", &e.in.names},
       {"referrers", &e.in.referrers}, {"tombstones", &e.in.tombstones},
-      {"access", &e.in.access},
+      {"access", &e.in.access},       {"books", &e.in.books},
+      {"book_uses", &e.in.book_uses},
   };
   for (const auto& [name, handle] : wanted)
     if (const int rc = mdb_dbi_open(txn, name, MDB_CREATE, handle)) {
@@ -149,11 +151,15 @@ result<void> prepare_format(environment& e) {
   BOOST_OUTCOME_TRYV(open_databases(e));
   BOOST_OUTCOME_TRY(txn, write_transaction::begin(e));
   BOOST_OUTCOME_TRY(version, read_version(txn, e));
-  if (version == store_format_version) return success();
+  if (version == store_format_version) {
+    BOOST_OUTCOME_TRY(dropped, drop_unused_books(txn));
+    return dropped ? txn.commit() : result<void>(success());
+  }
+  // Version 2 is the same without code books, and its totals end before theirs.
   if (version == 1) {
     BOOST_OUTCOME_TRYV(migrate_from_1(txn));
-    e.opened.migrated_from = version;
   }
+  if (version != 0) e.opened.migrated_from = version;
   BOOST_OUTCOME_TRYV(write_version(txn));
   return txn.commit();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "actors/store/books.hpp"
 #include "actors/store/conversations.hpp"
 #include "actors/store/sealed.hpp"
 #include "actors/store/stored_records.hpp"
@@ -34,6 +35,14 @@ result<std::uint32_t> longest_of(write_transaction& txn, const digest& name) {
   return longest;
 }
 
+// The code book that a record in `values` names.
+result<std::uint64_t> book_of(const mapped_bytes& value_record) {
+  BOOST_OUTCOME_TRY(
+      bytes, value_record.copy(value_prefix_bytes,
+                               value_book_offset + sizeof(std::uint64_t)));
+  return book_named_by(bytes);
+}
+
 // True when the value was written; `record` follows.
 result<bool> write_value(write_transaction& txn, const stored_value& value,
                          equal_rows policy, name_record& record) {
@@ -52,7 +61,10 @@ result<bool> write_value(write_transaction& txn, const stored_value& value,
     // A damaged name record may say less; repair counts it again.
     record.held.value_bytes -= std::min<std::uint64_t>(
         record.held.value_bytes, key.size() + there->size());
+    BOOST_OUTCOME_TRY(book, book_of(*there));
+    BOOST_OUTCOME_TRYV(count_book_use_less(txn, book));
   }
+  BOOST_OUTCOME_TRYV(count_book_use(txn, book_named_by(value.bytes)));
   const auto prefix = pack(value_of(value));
   BOOST_OUTCOME_TRYV(txn.put(
       txn.in().values, key, std::as_bytes(std::span(&prefix, 1)), value.bytes));
@@ -152,7 +164,11 @@ result<freed_values> free_values(write_transaction& txn, const digest& name,
       freed.all = false;
       break;
     }
-    BOOST_OUTCOME_TRYV(txn.remove(txn.in().values, key));
+    if (value) {
+      BOOST_OUTCOME_TRY(book, book_of(*value));
+      BOOST_OUTCOME_TRYV(count_book_use_less(txn, book));
+      BOOST_OUTCOME_TRYV(txn.remove(txn.in().values, key));
+    }
     record.held.value_bytes -= std::min(record.held.value_bytes, bytes);
     freed.values += 1;
     freed.sites |= evicted_bit(static_cast<site>(key[16]));

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "actors/store/books.hpp"
 #include "actors/store/names.hpp"
 #include "actors/store/stored_records.hpp"
 
@@ -32,6 +33,9 @@ class reader final : public store_reader {
   result<std::vector<chunk_record>> chunks(conversation_id id) override;
   result<std::vector<stored_value_ptr>> values(
       std::span<const value_key> keys) override;
+  result<bool> value(const value_key& key, stored_value& into) override;
+  result<std::vector<result<book_record>>> books() override;
+  result<std::optional<book_record>> book(std::uint64_t id) override;
   result<lens_block_ptr> lens(const digest& name) override;
   result<std::uint32_t> references(const digest& name) override;
 
@@ -70,6 +74,9 @@ class reader final : public store_reader {
     if (rc != 0) return lmdb_error(rc, "begin a read transaction");
     return snapshot(std::move(use), *slot_);
   }
+
+  result<void> read_into(const value_key& key, const mapped_bytes& record,
+                         stored_value& into);
 
   // While the environment is closing the writer does it.
   void give_up_transaction() {
@@ -146,18 +153,59 @@ result<std::vector<stored_value_ptr>> reader::values(
       values.push_back(nullptr);
       continue;
     }
-    // A record cut short becomes a value that the codec finds corrupt, so
-    // that one damaged value does not hide the others.
-    BOOST_OUTCOME_TRY(prefix, record->copy(0, value_prefix_bytes));
-    BOOST_OUTCOME_TRY(bytes, record->copy(value_prefix_bytes));
-    // The prefix is under no checksum: rows that no value has would lead
-    // readers astray before the codec has its say.
-    const auto summary = summary_of(prefix);
-    values.push_back(std::make_shared<const stored_value>(
-        stored_value{key, std::min(summary.rows, chunk_positions),
-                     std::move(bytes), summary.relative_error}));
+    auto value = std::make_shared<stored_value>();
+    BOOST_OUTCOME_TRYV(read_into(key, *record, *value));
+    values.push_back(std::move(value));
   }
   return values;
+}
+
+// A record cut short becomes a value that the codec finds corrupt, so that one
+// damaged value does not hide the others.
+result<void> reader::read_into(const value_key& key, const mapped_bytes& record,
+                               stored_value& into) {
+  BOOST_OUTCOME_TRY(prefix, record.copy(0, value_prefix_bytes));
+  BOOST_OUTCOME_TRYV(record.copy_into(into.bytes, value_prefix_bytes));
+  const auto summary = summary_of(prefix);
+  into.key = key;
+  // The prefix is under no checksum: rows that no value has would lead readers
+  // astray before the codec has its say.
+  into.rows = std::min(summary.rows, chunk_positions);
+  into.relative_error = summary.relative_error;
+  into.book = book_named_by(into.bytes);
+  into.checked = false;
+  return success();
+}
+
+result<bool> reader::value(const value_key& key, stored_value& into) {
+  BOOST_OUTCOME_TRY(now, take_snapshot());
+  BOOST_OUTCOME_TRY(record, find(now.txn(), env_->in.values, key_of(key)));
+  if (!record) return false;
+  BOOST_OUTCOME_TRYV(read_into(key, *record, into));
+  return true;
+}
+
+result<std::vector<result<book_record>>> reader::books() {
+  BOOST_OUTCOME_TRY(now, take_snapshot());
+  BOOST_OUTCOME_TRY(at, cursor::open(now.txn(), env_->in.books));
+  std::vector<result<book_record>> books;
+  BOOST_OUTCOME_TRY(more, at.next());
+  while (more) {
+    BOOST_OUTCOME_TRY(bytes, at.value().copy());
+    books.push_back(open_book(at.key(), bytes));
+    BOOST_OUTCOME_TRY(another, at.next());
+    more = another;
+  }
+  return books;
+}
+
+result<std::optional<book_record>> reader::book(std::uint64_t id) {
+  BOOST_OUTCOME_TRY(now, take_snapshot());
+  const auto key = key_of_book(id);
+  BOOST_OUTCOME_TRY(record, get(now.txn(), env_->in.books, key));
+  if (!record) return std::optional<book_record>();
+  BOOST_OUTCOME_TRY(book, open_book(key, *record));
+  return std::optional<book_record>(std::move(book));
 }
 
 result<lens_block_ptr> reader::lens(const digest& name) {

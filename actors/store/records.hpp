@@ -73,6 +73,14 @@ struct chunk_record {
   presence lens = presence::never_asked;
 };
 
+/// A code book (actors/codec) of a provenance root. `bytes` are the codec's,
+/// and mean nothing here.
+struct book_record {
+  std::uint64_t id = 0;
+  digest root;
+  std::vector<std::byte> bytes;
+};
+
 std::vector<std::byte> encode(const conversation_record& r);
 result<conversation_record> decode_conversation(
     std::span<const std::byte> bytes);

@@ -60,9 +60,9 @@ struct repair_report {
 };
 
 /// The store's counted databases, in the order in which totals are kept.
-inline constexpr std::array<std::string_view, 8> table_names = {
-    "conversations", "chunks",    "values",     "lens",
-    "names",         "referrers", "tombstones", "access"};
+inline constexpr std::array<std::string_view, 10> table_names = {
+    "conversations", "chunks",     "values", "lens",  "names",
+    "referrers",     "tombstones", "access", "books", "book_uses"};
 
 struct table_statistics {
   std::uint64_t records = 0;

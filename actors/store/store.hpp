@@ -1,5 +1,6 @@
 // The store: one LMDB environment that keeps conversations, tokens, stored
-// values, lens records and reference counts. The only place with lmdb.h.
+// values, lens records, code books and reference counts. The only place with
+// lmdb.h.
 //
 // One writer (the disk actor) calls `commit`, `sweep`, `evict` and `repair`
 // from its own thread; any number of `store_reader`s read from theirs
@@ -101,6 +102,15 @@ class store_reader {
   /// bytes are for the codec's `check`: nothing here vouches for them.
   virtual result<std::vector<stored_value_ptr>> values(
       std::span<const value_key> keys) = 0;
+
+  /// One value into `into`, whose memory is used again: for those who read many
+  /// and keep none. False when it is not there.
+  virtual result<bool> value(const value_key& key, stored_value& into) = 0;
+
+  /// All code books; a damaged one is the error in its place.
+  virtual result<std::vector<result<book_record>>> books() = 0;
+  /// Nothing when there is none of this id; corrupt when it is damaged.
+  virtual result<std::optional<book_record>> book(std::uint64_t id) = 0;
 
   /// Null when there is none; corrupt when it fails its checksum.
   virtual result<lens_block_ptr> lens(const digest& name) = 0;

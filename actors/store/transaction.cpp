@@ -43,15 +43,26 @@ result<int> guarded_call(MDB_txn* txn, Call call) {
 
 result<byte_string> mapped_bytes::copy(std::size_t from,
                                        std::size_t count) const {
-  from = std::min(from, at_.mv_size);
-  byte_string into(std::min(count, at_.mv_size - from));
-  const auto* source = static_cast<const std::byte*>(at_.mv_data) + from;
-  std::byte* target = into.data();
-  const std::size_t bytes = into.size();
-  if (bytes != 0 &&
-      !guarded([target, source, bytes] { std::memcpy(target, source, bytes); }))
-    return bus_error(txn_);
+  byte_string into;
+  BOOST_OUTCOME_TRYV(copy_into(into, from, count));
   return into;
+}
+
+result<void> mapped_bytes::copy_into(byte_string& into, std::size_t from,
+                                     std::size_t count) const {
+  from = std::min(from, at_.mv_size);
+  const std::size_t bytes = std::min(count, at_.mv_size - from);
+  const auto* source = static_cast<const std::byte*>(at_.mv_data) + from;
+  into.clear();
+  into.reserve(bytes);
+  // The room is there, so this is one copy: nothing is cleared before, and
+  // nothing is taken or freed inside the guard.
+  byte_string* const target = &into;
+  if (bytes != 0 && !guarded([target, source, bytes] {
+        target->insert(target->end(), source, source + bytes);
+      }))
+    return bus_error(txn_);
+  return success();
 }
 
 result<std::optional<mapped_bytes>> find(MDB_txn* txn, MDB_dbi in,

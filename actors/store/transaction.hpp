@@ -36,6 +36,9 @@ class mapped_bytes {
   /// The bytes from `from` on, at most `count`.
   result<byte_string> copy(std::size_t from = 0,
                            std::size_t count = SIZE_MAX) const;
+  /// The same in place of what `into` holds, in its memory if that suffices.
+  result<void> copy_into(byte_string& into, std::size_t from = 0,
+                         std::size_t count = SIZE_MAX) const;
 
  private:
   MDB_txn* txn_ = nullptr;

@@ -118,6 +118,8 @@ std::uint64_t payload_bytes(const write_op& op) {
     return bytes_of(records->lens) + record_bytes;
   if (const auto* touch = std::get_if<touch_conversations>(&op))
     return touch->uses.size() * sizeof(touch->uses[0]) + record_bytes;
+  if (const auto* book = std::get_if<put_book>(&op))
+    return book->book.bytes.size() + record_bytes;
   return record_bytes;
 }
 
@@ -209,6 +211,10 @@ void write_backlog::keep(const cut_chunks& op) {
 void write_backlog::keep(const touch_conversations& op) {
   put(touches_, 0, op,
       [](auto& kept, const auto& later) { supersede(kept, later); });
+}
+
+void write_backlog::keep(const put_book& op) {
+  put(books_, op.book.id, op, [](auto&, const auto&) {});
 }
 
 // ---- all of them -----------------------------------------------------------

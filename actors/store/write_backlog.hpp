@@ -51,6 +51,7 @@ class write_backlog {
   void keep(const put_values& op);
   void keep(const cut_chunks& op);
   void keep(const touch_conversations& op);
+  void keep(const put_book& op);
   void keep(const fork_conversation&) {}
   void keep(const delete_conversation&) {}
 
@@ -72,6 +73,7 @@ class write_backlog {
   std::map<digest, std::size_t> values_;
   std::map<conversation_id, std::size_t> cuts_;
   std::map<int, std::size_t> touches_;  // one at most
+  std::map<std::uint64_t, std::size_t> books_;
   std::size_t whole_ = 0;     // operations before this one have no values
   std::size_t lensless_ = 0;  // and those before this one no lens records
 };

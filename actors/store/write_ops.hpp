@@ -81,8 +81,15 @@ struct touch_conversations {
   std::vector<use> uses;
 };
 
+/// Stores a code book. Values that name one are refused (not_found) until it is
+/// there. One that is there stays.
+struct put_book {
+  book_record book;
+};
+
 using write_op =
     std::variant<put_conversation, put_chunk, cut_chunks, put_lens, put_values,
-                 fork_conversation, delete_conversation, touch_conversations>;
+                 fork_conversation, delete_conversation, touch_conversations,
+                 put_book>;
 
 }  // namespace lamina

@@ -6,6 +6,7 @@
 #include "client/cli/advice.hpp"
 #include "client/cli/ranges.hpp"
 #include "client/cli/tensor_files.hpp"
+#include "protocol/limits.hpp"
 
 namespace lamina::cli {
 namespace {
@@ -294,6 +295,51 @@ void add_conversations(CLI::App& app, invocation& chosen) {
                 });
 }
 
+void add_plan(CLI::App& app, invocation& chosen) {
+  auto* command = app.add_subcommand(
+      "plan", "What capturing would take: disk, memory, time");
+  auto options = keep<plan_options>();
+  command->add_option("--model", options->model, "Default: the only one");
+  command->add_option("--tokens", options->tokens, "Prompts and answers")
+      ->required()
+      ->check(CLI::Range(std::uint64_t{1}, limits::plan_tokens_max));
+  command
+      ->add_option("--quality", options->quality,
+                   "Of the activations; default: as the daemon is configured")
+      ->check(CLI::IsMember({"lossless", "high", "balanced", "small"}));
+  command
+      ->add_option(
+          "--lens", options->lens,
+          "Whether lens records are kept of every token; on_demand: no")
+      ->check(CLI::IsMember({"eager", "deferred", "on_demand"}))
+      ->capture_default_str();
+  command->callback([&chosen, options] {
+    chosen.command = [options](session& with) { return plan(with, *options); };
+  });
+}
+
+void add_bench(CLI::App& app, invocation& chosen) {
+  auto* group = app.add_subcommand("bench", "Measure on what is stored");
+  group->require_subcommand(1);
+  auto* command = group->add_subcommand(
+      "codec", "What each quality does to a conversation's activations");
+  auto options = keep<bench_codec_options>();
+  command
+      ->add_option("--conversation", options->conversation, conversation_help)
+      ->required();
+  command
+      ->add_option("--positions", options->positions,
+                   "BEGIN:END, as in 0:16; by default as many as are measured "
+                   "at once")
+      ->check(checked_by(parse_positions))
+      ->capture_default_str();
+  command->callback([&chosen, options] {
+    chosen.command = [options](session& with) {
+      return bench_codec(with, *options);
+    };
+  });
+}
+
 void add_common_options(CLI::App& app, common_options& common) {
   app.add_option("--endpoint", common.endpoint,
                  "unix:PATH or tcp://HOST:PORT; also from LAMINA_ENDPOINT")
@@ -324,6 +370,8 @@ std::variant<invocation, int> parse_arguments(int count, char** words) {
   add_lens(app, chosen);
   add_activations(app, chosen);
   add_search(app, chosen);
+  add_plan(app, chosen);
+  add_bench(app, chosen);
   add_conversations(app, chosen);
   try {
     app.parse(count, words);

@@ -96,4 +96,20 @@ result<int> fork_conversation(session& with, const std::string& conversation,
                               std::uint32_t position);
 result<int> delete_conversation(session& with, const std::string& conversation);
 
+struct plan_options {
+  std::string model;  // empty: the only one there is
+  std::uint64_t tokens = 0;
+  std::string quality;  // empty: the model's
+  std::string lens = "deferred";
+};
+/// What capturing so many tokens would take.
+result<int> plan(session& with, const plan_options& options);
+
+struct bench_codec_options {
+  std::string conversation;
+  std::string positions = ":";
+};
+/// What each quality does to a conversation's own activations.
+result<int> bench_codec(session& with, const bench_codec_options& options);
+
 }  // namespace lamina::cli

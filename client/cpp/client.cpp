@@ -253,6 +253,29 @@ result<std::string> client::status() {
   return std::move(status.json);
 }
 
+result<std::string> client::plan(const wire::PlanCaptureT& request) {
+  BOOST_OUTCOME_TRY(report,
+                    ask<wire::ReportT>(*link_, wire::PlanCaptureT(request)));
+  return std::move(report.json);
+}
+
+result<std::string> client::bench_codec(const wire::BenchCodecT& request,
+                                        const report_handler& on_progress) {
+  std::string answer;
+  BOOST_OUTCOME_TRYV(
+      link_->exchange(make_body(wire::BenchCodecT(request)),
+                      [&](const received_frame& frame) -> result<void> {
+                        const auto* report = frame.body.AsReport();
+                        if (!report) return unexpected(frame, "Report");
+                        if (frame.header.kind == frame_kind::terminal)
+                          answer = report->json;
+                        else if (on_progress)
+                          on_progress(report->json);
+                        return success();
+                      }));
+  return answer;
+}
+
 void client::cancel_running() noexcept {
   link_->cancel_running();
 }

@@ -111,6 +111,15 @@ class client {
   /// A JSON document.
   result<std::string> status();
 
+  /// What capturing would take; a JSON document.
+  result<std::string> plan(const wire::PlanCaptureT& request);
+
+  /// What each quality does to a conversation's activations: calls on_progress,
+  /// unless it is empty, with what is measured so far; a JSON document.
+  using report_handler = std::function<void(const std::string& json)>;
+  result<std::string> bench_codec(const wire::BenchCodecT& request,
+                                  const report_handler& on_progress = {});
+
   /// Asks the daemon to end the request that is running now, if one is; it
   /// still ends with its terminal answer. Any thread; async-signal-safe.
   void cancel_running() noexcept;

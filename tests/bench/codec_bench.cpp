@@ -18,25 +18,19 @@
 #include <time.h>
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <functional>
-#include <random>
+#include <numeric>
 #include <string>
 #include <vector>
 
-#include "actors/codec/codec.hpp"
-#include "actors/codec/rans.hpp"
-#include "actors/codec/value_format.hpp"
+#include "actors/measure/codec_rates.hpp"
+#include "tests/bench/residual_like.hpp"
 #include "tests/bench/safetensors_rows.hpp"
-#include "tests/bench/samples.hpp"
 
 namespace lamina::bench {
 namespace {
 
-constexpr std::uint32_t seed = 7;
 constexpr quality qualities[] = {quality::lossless, quality::high,
                                  quality::balanced, quality::small};
 
@@ -61,113 +55,32 @@ double best_seconds(const std::function<void()>& call) {
   return best;
 }
 
-void store_bfloat16(float value, std::byte* at) {
-  const auto bits = static_cast<std::uint16_t>(
-      (std::bit_cast<std::uint32_t>(value) + 0x8000u) >> 16);
-  std::memcpy(at, &bits, sizeof bits);
-}
-
-raw_chunk_ptr residual_like_chunk(capture_shape shape) {
-  auto chunk = std::make_shared<raw_chunk>(shape, 0);
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> channel_scale(shape.width);
-  for (std::size_t c = 0; c < channel_scale.size(); ++c)
-    channel_scale[c] = std::exp(0.3f * normal(random)) * (c % 509 == 5 ? 8 : 1);
-  for (std::uint32_t row = 0; row < chunk_positions; ++row) {
-    std::vector<float> residual(shape.width);
-    for (std::uint32_t slot = 0; slot < shape.slots(); ++slot) {
-      std::byte* out = chunk->row(slot, row).data();
-      for (std::uint32_t c = 0; c < shape.width; ++c) {
-        residual[c] +=
-            (slot == 0 ? 1.0f : 0.35f) * channel_scale[c] * normal(random);
-        const bool massive = row == 0 && slot > 2 && c % 1021 == 5;
-        store_bfloat16(residual[c] + (massive ? 1500.0f : 0.0f),
-                       out + 2 * std::size_t{c});
-      }
-    }
-  }
-  return chunk;
-}
-
-std::vector<float> widened(const raw_chunk& chunk, std::uint32_t layer,
-                           std::uint32_t row) {
-  std::vector<float> x(chunk.shape().width);
-  widen_row(chunk.row(1 + layer, row), chunk.shape().element, x);
-  return x;
-}
-
-/// Errors of rows against what they were: relative, per row.
-struct measured_errors {
-  std::vector<double> row, ordinary, largest;
-
-  void add(std::span<const float> x, std::span<const float> y) {
-    double mean = 0;
-    for (const float v : x)
-      mean += std::abs(v) / static_cast<double>(x.size());
-    double error[2] = {}, size[2] = {};
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      const int large = std::abs(x[i]) > ordinary_factor * mean ? 1 : 0;
-      error[large] += std::pow(double{x[i]} - y[i], 2);
-      size[large] += std::pow(double{x[i]}, 2);
-    }
-    row.push_back(std::sqrt((error[0] + error[1]) / (size[0] + size[1])));
-    ordinary.push_back(std::sqrt(error[0] / size[0]));
-    if (size[1] > 0) largest.push_back(std::sqrt(error[1] / size[1]));
-  }
-};
-
-double mean_of(const std::vector<double>& samples) {
-  double sum = 0;
-  for (const double s : samples)
-    sum += s / static_cast<double>(samples.size());
-  return sum;
-}
-
-/// The stored values of resid_post.
-std::vector<stored_value> encode_residuals(const raw_chunk& chunk, quality q,
-                                           const codebook* book) {
-  std::vector<stored_value> values;
-  for (const value_key& key : value_keys({}, site::resid_post, chunk.shape()))
-    values.push_back(encode(key, chunk, chunk_positions, q, book));
-  return values;
-}
-
 /// One position, all layers: what a click on raw activations decodes.
-void decode_position(const std::vector<stored_value>& values,
-                     const capture_shape& shape, std::span<std::byte> out,
-                     const codebook* book) {
-  for (const stored_value& value : values) {
-    stored_header header;
-    header.key = value.key;
-    header.shape = shape;
-    header.rows = value.rows;
-    header.book = book == nullptr ? 0 : book->id();
-    header.layers =
-        std::min(layers_per_value(shape), shape.layers - value.key.first_layer);
-    const std::uint32_t first = value.key.first_layer;
-    const auto part = out.subspan(first * shape.row_bytes(),
-                                  header.layers * shape.row_bytes());
-    if (!decode_part(header, value.bytes, {first, first + header.layers, 7, 8},
-                     part, book))
-      std::abort();
-  }
+double position_seconds(const std::vector<stored_value_ptr>& values,
+                        const capture_shape& shape, const book_shelf& books) {
+  std::vector<std::uint32_t> slots(shape.layers);
+  std::iota(slots.begin(), slots.end(), 1u);
+  row_block block(shape, 0, slots, 7, 8);
+  return best_seconds([&] {
+    if (!decode_into(values, books, block)) std::abort();
+  });
 }
 
-/// Bytes of a stream's parts that do not grow with its rows' width.
-std::size_t overhead_bytes(const capture_shape& shape, quality q) {
-  std::size_t bytes = 0;
-  for (std::uint32_t l = 0; l < shape.layers; l += key_interval)
-    bytes += 1 + 4 * rans_lanes(shape.width);
-  bytes += shape.layers * (q == quality::lossless ? 2 : 3);
-  return bytes * chunk_positions;
+/// The layer farthest from its key layer, all positions, with the check.
+double layer_seconds(const stored_value& value, const capture_shape& shape,
+                     const codebook* book) {
+  std::vector<std::byte> rows(chunk_positions * shape.row_bytes());
+  return best_seconds([&] {
+    const auto header = check(value.key, value.bytes);
+    (void)decode_rows(header.value(), value.bytes,
+                      std::min(key_interval, shape.layers) - 1, 0,
+                      chunk_positions, rows, book);
+  });
 }
 
 void report(const std::string& name, const std::vector<raw_chunk_ptr>& chunks,
             const demo_lens* lens, const codebook* given) {
   const capture_shape shape = chunks.front()->shape();
-  const double values_per_chunk =
-      double{chunk_positions} * shape.layers * shape.width;
   std::printf("\n%s: %u layers x %u, %zu positions\n\n", name.c_str(),
               shape.layers, shape.width, chunks.size() * chunk_positions);
   std::printf(
@@ -175,79 +88,36 @@ void report(const std::string& name, const std::vector<raw_chunk_ptr>& chunks,
       "ordinary | largest | encode MB/s | decode MB/s | row, all layers us | "
       "last layer of group, 16 rows us |%s\n",
       lens != nullptr ? " top-1 | top-10 |" : "");
+  codec_sample sample;
+  for (const auto& chunk : chunks)
+    sample.chunks.push_back({chunk, 0, chunk_positions});
+  top_tokens top;
+  if (lens != nullptr)
+    top = [lens](std::span<const float> row) { return lens->top(row); };
   for (const quality q : qualities) {
     const codebook* book = is_lossy(q) ? given : nullptr;
-    double bytes = 0, disk = 0;
-    measured_errors errors;
-    lens_agreement agreement;
-    for (const raw_chunk_ptr& chunk : chunks) {
-      std::vector<stored_value_ptr> values;
-      for (auto& value : encode_residuals(*chunk, q, book)) {
-        bytes += static_cast<double>(value.bytes.size());
-        // LMDB: whole pages of 4096, the first of which begins with 16 bytes
-        disk +=
-            4096 *
-            std::ceil((static_cast<double>(value.bytes.size()) + 20) / 4096);
-        values.push_back(std::make_shared<stored_value>(std::move(value)));
-      }
-      const auto back = decode_slots({}, shape, 0, values, book);
-      if (!back) {
-        std::fprintf(stderr, "%s\n", back.error().context.c_str());
-        std::exit(1);
-      }
-      for (std::uint32_t row = 0; row < chunk_positions; ++row)
-        for (std::uint32_t layer = 0; layer < shape.layers; ++layer) {
-          const auto x = widened(*chunk, layer, row);
-          const auto y = widened(*back.value(), layer, row);
-          errors.add(x, y);
-          if (lens != nullptr) agreement.add(*lens, x, y);
-        }
+    const auto measured = measure_rates(sample, q, book, top);
+    if (!measured) {
+      std::fprintf(stderr, "%s\n", measured.error().context.c_str());
+      std::exit(1);
     }
-    const double values = values_per_chunk * static_cast<double>(chunks.size());
-    const double overhead =
-        static_cast<double>(overhead_bytes(shape, q) * chunks.size());
-    const raw_chunk& chunk = *chunks[chunks.size() / 2];
-    const auto sample = encode_residuals(chunk, q, book);
-    const double raw_bytes = 2 * values_per_chunk;
-    const double encode_s =
-        best_seconds([&] { (void)encode_residuals(chunk, q, book); });
-    std::vector<std::byte> all(static_cast<std::size_t>(raw_bytes));
-    const double decode_s = best_seconds([&] {
-      for (const auto& v : sample) {
-        const auto header = check(v.key, v.bytes);
-        const std::uint32_t first = v.key.first_layer;
-        (void)decode_part(
-            header.value(), v.bytes,
-            {first, first + header.value().layers, 0, chunk_positions},
-            std::span(all).first(header.value().layers * chunk_positions *
-                                 shape.row_bytes()),
-            book);
-      }
-    });
-    std::vector<std::byte> position(shape.layers * shape.row_bytes());
-    const double row_s =
-        best_seconds([&] { decode_position(sample, shape, position, book); });
-    std::vector<std::byte> layer(chunk_positions * shape.row_bytes());
-    const double layer_s = best_seconds([&] {
-      const auto header = check(sample[0].key, sample[0].bytes);
-      (void)decode_rows(header.value(), sample[0].bytes,
-                        std::min(key_interval, shape.layers) - 1, 0,
-                        chunk_positions, layer, book);
-    });
+    const codec_rates& r = measured.value();
+    book_shelf_ptr books = std::make_shared<const book_shelf>();
+    if (book != nullptr)
+      books = books->with({}, std::make_shared<const codebook>(*book));
+    std::vector<stored_value_ptr> values;
+    for (const value_key& key : value_keys({}, site::resid_post, shape))
+      values.push_back(std::make_shared<const stored_value>(
+          encode(key, *chunks[chunks.size() / 2], chunk_positions, q, book)));
     std::printf(
         "| %s | %.2f | %.2f | %.2f | %.4f | %.4f | %.4f | %.4f | %.4f | %.0f | "
         "%.0f | %.0f | %.0f |",
-        std::string(to_string(q)).c_str(),
-        8 * (bytes - overhead) / values -
-            8.0 * static_cast<double>(chunks.size()) *
-                (80.0 + 72 * std::ceil(shape.layers / 8.0)) / values,
-        8 * bytes / values, 8 * disk / values, mean_of(errors.row),
-        percentile(errors.row, 0.99), percentile(errors.row, 1.0),
-        mean_of(errors.ordinary), mean_of(errors.largest),
-        raw_bytes / encode_s / 1e6, raw_bytes / decode_s / 1e6, row_s * 1e6,
-        layer_s * 1e6);
-    if (lens != nullptr)
-      std::printf(" %.3f | %.3f |", agreement.top1(), agreement.top10());
+        std::string(to_string(q)).c_str(), r.payload_bits, r.value_bits,
+        r.disk_bits, r.error_mean, r.error_p99, r.error_worst, r.ordinary_mean,
+        r.largest_mean, r.encode_mb_s, r.decode_mb_s,
+        position_seconds(values, shape, *books) * 1e6,
+        layer_seconds(*values[0], shape, book) * 1e6);
+    if (lens != nullptr) std::printf(" %.3f | %.3f |", r.top1, r.top10);
     std::printf("\n");
     std::fflush(stdout);
   }

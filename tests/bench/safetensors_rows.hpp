@@ -84,7 +84,7 @@ class demo_lens {
     head_ = widen_tensor(file, "model.embed_tokens.weight");
   }
 
-  std::vector<std::size_t> top(std::span<const float> row) const {
+  std::vector<std::uint32_t> top(std::span<const float> row) const {
     const std::size_t width = norm_.size();
     float square = 0;
     for (const float x : row)
@@ -99,11 +99,12 @@ class demo_lens {
       logits[t] = std::inner_product(
           normed.begin(), normed.end(),
           head_.begin() + static_cast<long>(t * width), 0.0f);
-    std::vector<std::size_t> ids(logits.size());
-    std::iota(ids.begin(), ids.end(), std::size_t{0});
-    std::partial_sort(
-        ids.begin(), ids.begin() + 10, ids.end(),
-        [&](std::size_t a, std::size_t b) { return logits[a] > logits[b]; });
+    std::vector<std::uint32_t> ids(logits.size());
+    std::iota(ids.begin(), ids.end(), 0u);
+    std::partial_sort(ids.begin(), ids.begin() + 10, ids.end(),
+                      [&](std::uint32_t a, std::uint32_t b) {
+                        return logits[a] > logits[b];
+                      });
     ids.resize(10);
     return ids;
   }
@@ -119,28 +120,6 @@ class demo_lens {
 
   std::vector<float> norm_;
   std::vector<float> head_;  // [vocabulary][width]
-};
-
-/// How often the lens of decoded rows says what that of exact ones did.
-class lens_agreement {
- public:
-  void add(const demo_lens& lens, std::span<const float> exact,
-           std::span<const float> decoded) {
-    const auto was = lens.top(exact);
-    const auto is = lens.top(decoded);
-    ++rows_;
-    same_first_ += was[0] == is[0] ? 1 : 0;
-    for (const std::size_t id : is)
-      shared_ += std::ranges::count(was, id) > 0 ? 1 : 0;
-  }
-
-  double top1() const { return same_first_ / rows_; }
-  double top10() const { return shared_ / rows_ / 10; }
-
- private:
-  double rows_ = 0;
-  double same_first_ = 0;
-  double shared_ = 0;
 };
 
 }  // namespace lamina::bench

@@ -1,5 +1,7 @@
 // Requests for what has to be read or computed: what is computed for one click
 // serves the next, a cancel ends the computing, failures keep their code.
+#include <numeric>
+
 #include "actors/rows.hpp"
 #include "protocol/id_text.hpp"
 #include "tests/unit/actors/fixture.hpp"
@@ -44,7 +46,8 @@ class clicks_test : public actor_test {
         static_cast<std::uint32_t>(shown->chunks[index].tokens.size());
     auto load =
         load_rows::of(shown->record, shown->chunks[index].name, index, 0, rows);
-    load.keys = value_keys(load.name, site::resid_post, load.shape);
+    load.slots.resize(load.shape.layers);
+    std::iota(load.slots.begin(), load.slots.end(), 1u);
     load.position_end = shown->record.positions;
     return load;
   }
@@ -111,7 +114,7 @@ TEST_F(ClicksTest, ARecomputationHoldsAWindowAndGoesOnWithItsCache) {
     const auto loaded =
         ask<result<rows_loaded>>(rows_actor(source), wanted).value();
     EXPECT_EQ(loaded.source, answer_source::recomputed);
-    EXPECT_EQ(loaded.rows.end, wanted.row_end);
+    EXPECT_EQ(loaded.rows->row_end(), wanted.row_end);
     // Each window repeats the position before it, for the lens.
     EXPECT_EQ(prefilled(), first_position(c) + wanted.row_end + c);
   }

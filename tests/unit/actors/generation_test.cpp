@@ -162,6 +162,7 @@ late_codec::behavior_type late(late_codec::pointer self, codec_actor real) {
       [](const decode_values&) -> values_decoded {
         return fail(error_code::internal, "nobody decodes here");
       },
+      [](const get_codec_status&) { return codec_status{}; },
       [self, real](const encode_later& m) {
         self->request(real, caf::infinite, m.rows)
             .then([reply = m.reply](const rows_encoded& values) mutable {

@@ -1,6 +1,7 @@
 // Reading back: what is missing or damaged is computed again, stored again, and
 // the ledger says what is there.
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "actors/rows.hpp"
 #include "protocol/id_text.hpp"
@@ -18,7 +19,8 @@ class reading_test : public actor_test {
     auto shown = show(newest_).value();
     auto load = load_rows::of(shown->record, shown->chunks[0].name, 0, 0,
                               chunk_positions);
-    load.keys = value_keys(load.name, site::resid_post, load.shape);
+    load.slots.resize(load.shape.layers);
+    std::iota(load.slots.begin(), load.slots.end(), 1u);
     load.position_end = chunk_positions;
     load.restore = true;
     return load;
@@ -47,7 +49,10 @@ class reading_test : public actor_test {
       auto env = store::open({.directory = directory_, .map_bytes = map_bytes})
                      .value();
       put_values spoilt{chunk.name, {}};
-      const auto values = env->reader()->values(chunk.keys).value();
+      const auto values =
+          env->reader()
+              ->values(value_keys(chunk.name, site::resid_post, chunk.shape))
+              .value();
       for (const auto& value : values) {
         auto copy = std::make_shared<stored_value>(*value);
         change(*copy);
@@ -87,8 +92,8 @@ TEST_F(ReadingTest, ADamagedValueIsToldComputedAgainAndStoredAgain) {
   EXPECT_EQ(damages(), 0);
   for (std::uint32_t layer = 0; layer < chunk.shape.layers; ++layer) {
     const auto slot = slot_of(site::resid_post, layer, chunk.shape.layers);
-    EXPECT_TRUE(std::ranges::equal(healed.rows.chunk->rows(slot),
-                                   before.rows.chunk->rows(slot)));
+    EXPECT_TRUE(
+        std::ranges::equal(healed.rows->rows(slot), before.rows->rows(slot)));
   }
 }
 
@@ -99,7 +104,7 @@ TEST_F(ReadingTest, ASummaryThatPromisesOtherRowsThanItsValueIsDamage) {
   const auto rows = static_cast<std::uint32_t>(shown->chunks[1].tokens.size());
   ASSERT_LT(rows, chunk_positions);
   auto tail = load_rows::of(shown->record, shown->chunks[1].name, 1, 0, rows);
-  tail.keys = value_keys(tail.name, site::resid_post, tail.shape);
+  tail.slots = first_chunk().slots;
   for (std::uint32_t promised : {rows + 1, 200u}) {
     rewrite(tail, [&](stored_value& value) { value.rows = promised; });
     EXPECT_EQ(load(tail).value().source, answer_source::recomputed);
@@ -131,8 +136,6 @@ TEST_F(ReadingTest, WhatCannotBeReadNorRecomputedKeepsItsCode) {
   EXPECT_EQ(damaged.error().code, error_code::corrupt);
   auto absent = chunk;
   absent.name.bytes[0] ^= 1;
-  for (auto& key : absent.keys)
-    key.chunk = absent.name;
   const auto nowhere = load(absent);
   ASSERT_FALSE(nowhere);
   EXPECT_EQ(nowhere.error().code, error_code::not_found);
@@ -144,6 +147,34 @@ TEST_F(ReadingTest, WhatCannotBeReadNorRecomputedKeepsItsCode) {
   const auto silent = ask<result<rows_loaded>>(rows_actor(source), chunk);
   ASSERT_FALSE(silent);
   EXPECT_EQ(silent.error().code, error_code::unavailable);
+}
+
+TEST_F(ReadingTest, OnlyTheRowsAndLayersAskedForAreDecoded) {
+  complete_turn(turn("hello", 30));
+  const auto whole = load(first_chunk()).value();
+  auto one = first_chunk();
+  one.row_begin = 6;
+  one.row_end = 7;
+  one.rows_behind = 1;
+  one.slots = {one.shape.layers, 1};
+  for (const bool restarted : {false, true}) {
+    if (restarted) {
+      stop();
+      start();
+    }
+    const auto row = load(one).value();
+    EXPECT_EQ(row.source,
+              restarted ? answer_source::disk : answer_source::memory);
+    EXPECT_EQ(row.rows->bytes(), 2 * 2 * one.shape.row_bytes());
+    for (const auto slot : one.slots)
+      for (std::uint32_t r = 6; r < 8; ++r)
+        EXPECT_TRUE(std::ranges::equal(row.rows->row(slot, r),
+                                       whole.rows->row(slot, r)));
+  }
+  one.row_begin = 15;
+  one.row_end = 16;
+  EXPECT_EQ(load(one).value().rows->row_end(), 16u)
+      << "there is no row behind the chunk's last";
 }
 
 TEST_F(ReadingTest, DamageThatNobodyCanRepairStandsInTheLedger) {
@@ -184,8 +215,8 @@ TEST_F(ReadingTest, LossyRowsSayTheirErrorAndExactOnesAreComputedAgain) {
   EXPECT_EQ(exact.source, answer_source::recomputed);
   EXPECT_EQ(exact.relative_error, 0);
   const auto slot = slot_of(site::resid_post, 0, chunk.shape.layers);
-  EXPECT_FALSE(std::ranges::equal(exact.rows.chunk->rows(slot),
-                                  lossy.rows.chunk->rows(slot)));
+  EXPECT_FALSE(
+      std::ranges::equal(exact.rows->rows(slot), lossy.rows->rows(slot)));
   chunk.exact = false;
   EXPECT_GT(load(chunk).value().relative_error, 0)
       << "lossy ones stay what is kept";

@@ -128,7 +128,7 @@ TEST(Codebook, ValuesThatNeedOneSayWhich) {
        {static_cast<const codebook*>(nullptr), &wrong}) {
     const auto rows = decode_slots(sample_name(), shape, 0, values, given);
     ASSERT_TRUE(rows.has_error());
-    EXPECT_EQ(rows.error().code, error_code::not_found);
+    EXPECT_EQ(rows.error().code, error_code::corrupt);
     EXPECT_NE(rows.error().context.find(std::to_string(book.id())),
               std::string::npos);
   }

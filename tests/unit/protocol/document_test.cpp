@@ -108,6 +108,12 @@ TEST_F(ProtocolDocument, GivesTheLimitsThatTheCodeHas) {
                            std::to_string(limits::search_text_bytes_max))));
   EXPECT_TRUE(mentions(row("search_conversations_max",
                            std::to_string(limits::search_conversations_max))));
+  EXPECT_TRUE(mentions(
+      row("plan_tokens_max", std::to_string(limits::plan_tokens_max))));
+  EXPECT_TRUE(mentions(
+      row("bench_positions_max", std::to_string(limits::bench_positions_max))));
+  EXPECT_TRUE(mentions(
+      row("bench_bytes_max", std::to_string(limits::bench_bytes_max))));
 }
 
 TEST_F(ProtocolDocument, TranscriptIsWhatTheCodeSends) {

@@ -152,6 +152,29 @@ wire::BodyUnion search_result() {
   return make_body(std::move(made));
 }
 
+wire::BodyUnion plan_capture() {
+  wire::PlanCaptureT made;
+  made.model = "demo";
+  made.tokens = 1'000'000;
+  made.quality = "balanced";
+  made.lens = 3;
+  return make_body(std::move(made));
+}
+
+wire::BodyUnion bench_codec() {
+  wire::BenchCodecT made;
+  made.conversation = "0000000000001";
+  made.position_begin = 16;
+  made.position_end = 48;
+  return make_body(std::move(made));
+}
+
+wire::BodyUnion report() {
+  wire::ReportT made;
+  made.json = "{}";
+  return make_body(std::move(made));
+}
+
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -166,6 +189,9 @@ std::vector<wire::BodyUnion> every_message() {
   add_responses(all);
   all.push_back(search());
   all.push_back(search_result());
+  all.push_back(plan_capture());
+  all.push_back(bench_codec());
+  all.push_back(report());
   return all;
 }
 

@@ -47,6 +47,20 @@ class lmdb_access {
     mdb_cursor_close(at);
     return all;
   }
+  /// Empty when it is not there.
+  bytes record(const char* database, bytes key) {
+    MDB_dbi in = 0;
+    EXPECT_EQ(mdb_dbi_open(txn_, database, 0, &in), 0);
+    MDB_val k{key.size(), key.data()}, r{};
+    if (mdb_get(txn_, in, &k, &r) != 0) return {};
+    const auto* first = static_cast<const std::byte*>(r.mv_data);
+    return {first, first + r.mv_size};
+  }
+  void drop(const char* database) {
+    MDB_dbi in = 0;
+    EXPECT_EQ(mdb_dbi_open(txn_, database, 0, &in), 0);
+    EXPECT_EQ(mdb_drop(txn_, in, 1), 0);
+  }
   void put(const char* database, bytes key, bytes record) {
     MDB_dbi in = 0;
     EXPECT_EQ(mdb_dbi_open(txn_, database, 0, &in), 0);
