@@ -18,10 +18,7 @@ constexpr int block_rows_max = HWY_TARGET <= HWY_AVX3 ? 6 : 2;
 
 // How far ahead of its use a line of weights is asked for. The hardware's own
 // prefetching stops at each page.
-#ifndef LAMINA_AHEAD
-#define LAMINA_AHEAD 1024
-#endif
-constexpr std::size_t ahead_bytes = LAMINA_AHEAD;
+constexpr std::size_t ahead_bytes = 1024;
 
 // Columns that one step of `dot` takes: two registers of floats.
 HWY_INLINE std::size_t step_columns() {
@@ -177,6 +174,10 @@ void part(const float* x, std::size_t columns, float* out) {
     out[i] = x[i];
 }
 
+std::uint32_t rows_max() {
+  return HWY_TARGET <= HWY_AVX3 ? 128 : 32;
+}
+
 const char* target() {
   return hwy::TargetName(HWY_TARGET);
 }
@@ -194,6 +195,7 @@ namespace {
 
 HWY_EXPORT(outputs);
 HWY_EXPORT(part);
+HWY_EXPORT(rows_max);
 HWY_EXPORT(target);
 
 constexpr std::size_t alignment = 64;  // the widest register, a cache line
@@ -225,6 +227,10 @@ void pack_rows(simd_rows& to, const float* x, std::uint32_t rows,
 void few_rows(const simd_rows& x, const matrix& weight, std::uint32_t first,
               std::uint32_t last, float* out) {
   HWY_DYNAMIC_DISPATCH(outputs)(x, weight, first, last, out);
+}
+
+std::uint32_t few_rows_max() {
+  return HWY_DYNAMIC_DISPATCH(rows_max)();
 }
 
 const char* few_rows_target() {

@@ -106,7 +106,7 @@ matmul choose_matmul(std::uint32_t rows,
   if (tiles_available() &&
       std::all_of(projections.begin(), projections.end(), fits))
     return matmul::tiles;
-  return rows <= simd_rows_max ? matmul::simd : matmul::gemm;
+  return rows <= few_rows_max() ? matmul::simd : matmul::gemm;
 }
 
 void linear_by(matmul path, const float* x, std::uint32_t rows,
@@ -131,7 +131,7 @@ void linear(const float* x, std::uint32_t rows,
 
 std::string matmul_path() {
   const std::string simd = std::string("SIMD ") + few_rows_target() +
-                           " up to " + std::to_string(simd_rows_max) +
+                           " up to " + std::to_string(few_rows_max()) +
                            " rows, then libtorch sgemm";
   if (!tiles_available()) return simd;
   return "bfloat16: AMX tiles; float32: " + simd;

@@ -2,12 +2,13 @@
 //
 //   weights, input        CPU    rows       path
 //   bfloat16, bfloat16    AMX    any        tiles, weights as stored
-//   any                   any    up to 32   SIMD, weights streamed as stored
+//   any                   any    few        SIMD, weights streamed as stored
 //   any                   any    more       libtorch's float32 GEMM, bfloat16
 //                                           widened piece by piece
 //
-// Why: docs/architecture.md, decisions. x is rounded as the weights say
-// (matrix::input), on every path; products and sums are float32.
+// Few: `few_rows_max`. Why: docs/architecture.md, decisions. x is rounded as
+// the weights say (matrix::input), on every path; products and sums are
+// float32.
 //
 // Stateless; any thread. Uses as many threads as the caller's
 // omp_get_max_threads() allows (see `thread_limit`).
@@ -49,10 +50,7 @@ matmul choose_matmul(std::uint32_t rows,
 void linear_by(matmul path, const float* x, std::uint32_t rows,
                std::span<const projection> projections);
 
-/// Up to this many rows take the SIMD kernel.
-inline constexpr std::uint32_t simd_rows_max = 32;
-
-/// "bfloat16: AMX tiles; float32: SIMD AVX3 up to 32 rows, then libtorch
+/// "bfloat16: AMX tiles; float32: SIMD AVX3 up to 128 rows, then libtorch
 /// sgemm", for `lamina models`.
 std::string matmul_path();
 
