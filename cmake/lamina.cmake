@@ -6,8 +6,8 @@ target_include_directories(lamina_options INTERFACE ${PROJECT_SOURCE_DIR}
 # -Wno-restrict: GCC 12 sees overlaps that cannot be in `"x" + std::string`
 # (GCC bug 105651, fixed in 13).
 target_compile_options(lamina_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -Werror
   $<$<CONFIG:Release>:-g1>)
 
 if(LAMINA_SANITIZE STREQUAL "address")
