@@ -6,16 +6,20 @@ target_include_directories(lamina_options INTERFACE ${PROJECT_SOURCE_DIR}
 # -Wno-restrict: GCC 12 sees overlaps that cannot be in `"x" + std::string`
 # (GCC bug 105651, fixed in 13).
 target_compile_options(lamina_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-restrict -Werror
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -Werror
   $<$<CONFIG:Release>:-g1>)
 
 if(LAMINA_SANITIZE STREQUAL "address")
   set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=all)
 elseif(LAMINA_SANITIZE STREQUAL "thread")
   set(sanitize -fsanitize=thread)
+elseif(LAMINA_SANITIZE STREQUAL "fuzzer")
+  set(sanitize -fsanitize=fuzzer-no-link,address,undefined
+               -fno-sanitize-recover=all)
 elseif(LAMINA_SANITIZE)
   message(FATAL_ERROR "LAMINA_SANITIZE is '${LAMINA_SANITIZE}': "
-                      "expected address or thread")
+                      "expected address, thread or fuzzer")
 endif()
 if(LAMINA_SANITIZE)
   target_compile_options(lamina_options INTERFACE ${sanitize}

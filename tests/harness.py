@@ -30,6 +30,8 @@ class Daemon:
         self.endpoint = f"unix:{self.socket}"
         self.models = models
         self.arguments = arguments
+        self.environment = {}  # besides this process's own
+        self.log = None        # a file for what it says; None: standard error
         self.process = None
 
     def __enter__(self):
@@ -43,9 +45,13 @@ class Daemon:
 
     def start(self, wait=True):
         models = [a for m in self.models for a in ("--model", m)]
+        said = open(self.log, "a") if self.log else None
         self.process = subprocess.Popen(
             [self.bin_dir / "laminad", "--state-dir", self.state, "--listen", self.endpoint,
-             "--log-level", "warn", *models, *self.arguments])
+             "--log-level", "warn", *models, *self.arguments],
+            env={**os.environ, **self.environment}, stderr=said)
+        if said:
+            said.close()
         if wait:
             self.wait_ready()
 

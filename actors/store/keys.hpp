@@ -86,13 +86,13 @@ inline database_key<16> key_of(const access_entry& a) {
   return key;
 }
 
-/// The number at `at`, of a key that is long enough.
+/// The number at `at`; of a key that is too short, as a damaged page may have
+/// it, what is there.
 template <class Number>
 Number big_endian_at(std::span<const std::byte> key, std::size_t at) {
   Number number = 0;
-  for (std::size_t i = 0; i < sizeof number; ++i)
-    number =
-        static_cast<Number>(number << 8 | static_cast<Number>(key[at + i]));
+  for (std::size_t i = at; i < std::min(at + sizeof number, key.size()); ++i)
+    number = static_cast<Number>(number << 8 | static_cast<Number>(key[i]));
   return number;
 }
 

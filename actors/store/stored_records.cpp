@@ -1,5 +1,6 @@
 #include "actors/store/stored_records.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -32,8 +33,10 @@ result<conversation_record> open_conversation(byte_view key, byte_view record) {
 
 result<chunk_record> open_chunk(byte_view key, byte_view record) {
   const auto where = [key] {
-    return "conversation " + std::to_string(big_endian(key.first(8))) +
-           ", chunk " + std::to_string(big_endian(key.subspan(8)));
+    // A damaged page may also have a key that is too short.
+    const byte_view id = key.first(std::min<std::size_t>(key.size(), 8));
+    return "conversation " + std::to_string(big_endian(id)) + ", chunk " +
+           std::to_string(big_endian(key.subspan(id.size())));
   };
   const auto body = unseal(key, record);
   if (body.has_error()) return within(where(), body.error());

@@ -183,9 +183,9 @@ result<write_transaction> write_transaction::begin(environment& env) {
 }
 
 error write_transaction::failed(int code, std::string_view operation) {
-  error e = lmdb_error(code, operation);
   // LMDB reports a write that was cut short as EIO.
-  if (code == EIO && has_no_room(*env_)) e.code = error_code::disk_full;
+  if (code == EIO && has_no_room(*env_)) code = ENOSPC;
+  const error e = lmdb_error(code, operation);
   if (!failure_) failure_ = e;
   return e;
 }

@@ -3,6 +3,7 @@ soak may take (LAMINA_SOAK=1 runs the full counts of docs/testing.md)."""
 import os
 import pathlib
 import sys
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -18,6 +19,15 @@ PROMPT = "The captain looked out over the sea and said that"
 def rounds(short, full):
     """How often to repeat: short in everyday runs, full in a soak."""
     return full if SOAK else short
+
+
+def eventually(holds, seconds=60):
+    """Waits until it does; for what the daemon does by itself a little later."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not so within {seconds} s")
+        time.sleep(0.05)
 
 
 class DaemonTest(unittest.TestCase):

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <functional>
 
+#include "actors/store/stored_records.hpp"
 #include "tests/unit/store/store_fixture.hpp"
 
 namespace lamina {
@@ -113,6 +114,17 @@ TEST_F(DamageTest, SoundRecordUnderAnotherKeyIsCorrupt) {
   alter_first("chunks", [&other](auto& bytes) { bytes = other; });
   open();
   EXPECT_EQ(reader_->chunks(2).error().code, error_code::corrupt);
+}
+
+// Found by the fuzzer: its error read the key as if it were whole.
+TEST(DamagedKey, ChunkUnderAKeyThatIsTooShortIsCorrupt) {
+  for (const std::size_t bytes : {0u, 5u, 8u, 11u}) {
+    const std::vector<std::byte> key(bytes);
+    const auto opened = open_chunk(key, {});
+    ASSERT_TRUE(opened.has_error());
+    EXPECT_EQ(opened.error().code, error_code::corrupt);
+    EXPECT_EQ(big_endian_at<std::uint32_t>(key, 8), 0u);
+  }
 }
 
 TEST_F(DamageTest, ValueCutShortIsHandedOnForTheCodecToRefuse) {
