@@ -22,6 +22,7 @@ result<std::shared_ptr<const positions_located>> locate_in(
   position_t size = 0;
   for (const auto& c : chunks)
     size += static_cast<position_t>(c.tokens.size());
+  located->size = size;
   for (auto p : m.positions) {
     if (p >= size)
       return fail(error_code::out_of_range,

@@ -128,6 +128,7 @@ void rows_state::recompute(const std::string& because) {
 void rows_state::prefill(std::vector<token_id> tokens,
                          const model_actor& model) {
   runner = model;
+  recomputed.clear();  // it does not reach as far
   auto request = std::make_shared<sequence_request>();
   request->conversation = wanted.conversation;
   request->tokens = std::move(tokens);

@@ -51,6 +51,12 @@ inline constexpr std::uint32_t positions_max = 1u << 20;
 /// Positions in one GetLens.
 inline constexpr std::uint32_t lens_positions_max = 4'096;
 
+/// Of one ReadLens: predictions for each layer, tokens tracked, bytes of the
+/// text of each. 80 layers of 1000 predictions take 2.5 MB with their texts.
+inline constexpr std::uint32_t lens_top_k_max = 1'000;
+inline constexpr std::uint32_t lens_tracked_max = 256;
+inline constexpr std::uint32_t lens_tracked_bytes_max = 256;
+
 /// Stop strings of one request, and bytes of each.
 inline constexpr std::uint32_t stop_strings_max = 16;
 inline constexpr std::uint32_t stop_bytes_max = 256;

@@ -80,7 +80,7 @@ bool may_send(sender from, wire::Body type) {
   // was appended (lamina.fbs).
   const bool request =
       (type >= wire::Body::Hello && type <= wire::Body::Cancel) ||
-      type == wire::Body::Search;
+      type == wire::Body::Search || type == wire::Body::ReadLens;
   const bool response =
       (type >= wire::Body::Welcome && type <= wire::Body::Error) ||
       type == wire::Body::SearchResult;
