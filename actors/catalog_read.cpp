@@ -24,6 +24,7 @@ result<std::shared_ptr<const positions_located>> locate_in(
     size += static_cast<position_t>(c.tokens.size());
     if (c.tokens.size() < chunk_positions) break;  // the last that has a place
   }
+  located->size = size;
   for (auto p : m.positions) {
     if (p >= size)
       return fail(error_code::out_of_range,

@@ -69,6 +69,7 @@ void generation_state::begin(const std::vector<token_id>& prompt) {
   first_written = sealed_next = commit_next = stored_next =
       chunk_of(request->capture_from);
   commits = in_order<sealed_chunk>(sealed_next);
+  lens_end = std::min(turn_first, first_position(first_written));
   request->tokens = log.ids();
   request->tokens.insert(request->tokens.end(), prompt.begin(), prompt.end());
   request->max_new_tokens = options.max_new_tokens;
@@ -153,10 +154,6 @@ void generation_state::cancel() {
 }
 
 void generation_state::advance(const sequence_progress& p) {
-  if (p.finished) {
-    finished = true;
-    reason = *p.finished;
-  }
   if (p.last_token_text_bytes) last_token_text_bytes = p.last_token_text_bytes;
   prompt_reused = std::max(prompt_reused, p.prompt_reused);
   for (auto id : p.tokens)
@@ -165,6 +162,10 @@ void generation_state::advance(const sequence_progress& p) {
     add_lens(*records);
   for (const auto& ready : p.rows)
     add_rows(ready);
+  if (p.finished) {
+    finished = true;
+    reason = *p.finished;
+  }
   if (!plan.options->capture) seal_uncaptured();
   if (p.finished) finish();
   serve_all();
@@ -202,6 +203,8 @@ void generation_state::add_rows(const ready_rows& ready) {
   const auto& chunk = log.chunk(index);
   rows[index] = ready;
   self->send(plan.view->shard_of(chunk.name), publish_rows{chunk.name, ready});
+  if (plan.options->lens == lens_mode::on_demand)
+    lens_at(first_position(index) + ready.end);
   if (ready.end == chunk_positions) seal(index, ready);
 }
 
@@ -217,6 +220,7 @@ void generation_state::add_lens(const lens_rows& records) {
                publish_lens_block{
                    chunk_name, std::make_shared<const lens_block>(it->second)});
   }
+  lens_at(last + 1);
 }
 
 void generation_state::finish() {
@@ -261,6 +265,7 @@ generation_self::behavior_type generation(
   state.start();
   return {
       [&state](const watch_turn& m) { return state.watch(m); },
+      [&state](const follow_lens& m) { return state.follow(m); },
       [&state](const leave_turn& m) { state.leave(m.viewer.address()); },
       [&state](const cancel_turn&) { state.cancel(); },
       [&state](const mark_chunk& m) { state.note(m); },
@@ -272,7 +277,7 @@ generation_self::behavior_type generation(
       [&state](const abandon_due& m) {
         if (m.epoch != state.abandon_epoch) return;
         state.watched = true;  // or nobody came for it
-        if (!state.viewers.empty() || state.finished) return state.serve_all();
+        if (!state.nobody_watches() || state.finished) return state.serve_all();
         if (!state.plan.options->keep_running) state.cancel();
       },
   };

@@ -68,6 +68,14 @@ struct generation_state {
     std::uint64_t credit = 0;
   };
 
+  /// Hears how far the turn's lens records are.
+  struct follower {
+    lens_follower_actor handle;
+    position_t told = 0;
+    bool taking = false;  // a message is under way
+    bool told_settled = false;
+  };
+
   generation_state(pointer actor)
       : self(actor), log(0, {}, {}, {}), commits(0) {}
   ~generation_state();
@@ -116,7 +124,19 @@ struct generation_state {
   bool came_to_nothing() const { return log.size() == turn_first; }
   std::optional<turn_state> end_state() const;
 
+  // Followers of the lens records.
+  lens_grew follow(const follow_lens& m);
+  void lens_at(position_t end);
+  void lens_done(std::uint32_t index);
+  void tell_followers();
+  void tell(follower& f);
+  bool lens_settled() const { return finished && lens_outstanding == 0; }
+  position_t lens_known_end() const {
+    return lens_settled() ? log.size() : lens_end;
+  }
+
   // Viewers.
+  bool nobody_watches() const { return viewers.empty() && followers.empty(); }
   void serve(viewer& v);
   void serve_all();
   void send_batch(viewer& v);
@@ -144,8 +164,11 @@ struct generation_state {
   std::set<std::uint32_t> written;    // those beyond it that are, too
   std::set<std::uint32_t> unwritten;  // those whose commit failed
   std::uint32_t outstanding = 0;  // encodes, lens blocks and commits under way
-  bool finished = false;          // the text is complete
-  bool watched = false;           // somebody came to see it, or nobody will
+  position_t lens_end = 0;  // records below are there, or made when asked for
+  std::set<std::uint32_t> lens_chunks;  // those beyond it that are, too
+  std::uint32_t lens_outstanding = 0;   // deferred chunks
+  bool finished = false;                // the text is complete
+  bool watched = false;  // somebody came to see it, or nobody will
   bool cancel_wanted = false;
   bool teaching = false;         // the book learner has rows of ours
   bool ending = false;           // end_due is on its way
@@ -158,6 +181,7 @@ struct generation_state {
   std::uint32_t prompt_reused = 0;
   std::uint32_t dropped_positions = 0;
   std::vector<viewer> viewers;
+  std::vector<follower> followers;
   std::vector<std::pair<watch_promise, watch_turn>> early;  // before begun
   std::uint32_t abandon_epoch = 0;
   clock::time_point started;

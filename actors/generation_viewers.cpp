@@ -97,7 +97,9 @@ void generation_state::deliver(viewer& v, turn_tokens batch) {
 void generation_state::leave(const caf::actor_addr& who) {
   std::erase_if(viewers,
                 [&](const viewer& v) { return v.handle.address() == who; });
-  if (viewers.empty() && !finished && !plan.options->keep_running)
+  std::erase_if(followers,
+                [&](const follower& f) { return f.handle.address() == who; });
+  if (nobody_watches() && !finished && !plan.options->keep_running)
     self->delayed_send(self, plan.abandon_after, abandon_due{abandon_epoch});
   end_when_served();
 }

@@ -90,6 +90,7 @@ void generation_state::defer_lens(std::uint32_t index,
     input->tokens.push_back(t.id);
   input->tokens.resize(ready.end);
   ++outstanding;
+  ++lens_outstanding;
   auto chunk_name = log.chunk(index).name;
   self->request(plan.view->lens_backlog, caf::infinite,
                 compute_lens_rows{plan.hosted.model, input})
@@ -108,13 +109,16 @@ void generation_state::defer_lens(std::uint32_t index,
 /// Null rows: refused or failed, the records are computed when asked for.
 void generation_state::lens_ready(std::uint32_t index, const digest& chunk_name,
                                   const lens_rows_ptr& records) {
+  --lens_outstanding;
   if (!records) {
     mark(index, chunk_name, std::nullopt, presence::on_demand);
+    lens_done(index);
     return end_when_served();
   }
   auto first = first_position(index);
   self->send(plan.view->shard_of(chunk_name),
              publish_lens{chunk_name, first, records});
+  lens_done(index);
   auto block = std::make_shared<lens_block>(make_lens_block(records->layers));
   merge(*block, first, *records);
   if (index >= commit_next) {
@@ -239,6 +243,7 @@ void generation_state::commit_end() {
 /// After the text: the last commit, and when everybody is served the end.
 void generation_state::end_when_served() {
   if (!finished) return;
+  tell_followers();
   if (!closing && outstanding == 0) {
     if (came_to_nothing()) {
       closing = true;

@@ -5,6 +5,7 @@
 #include <caf/replies_to.hpp>
 #include <caf/typed_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -53,9 +54,12 @@ using shard_actor = caf::typed_actor<
     answers<find_lens, lens_found>, answers<find_values, result<values_found>>,
     answers<get_shard_status, shard_status>, reacts_to<view_changed>>;
 
-/// Computes lens records from exact rows. One for clicks, one of the lowest
-/// priority for the backlog; each has its own thread and uses just that one.
+/// Computes lens records and readouts from rows. One for clicks, one of the
+/// lowest priority for the backlog; each has its own thread and uses just that
+/// one.
 using lens_actor = caf::typed_actor<answers<compute_lens_rows, lens_computed>,
+                                    answers<compute_readout, readout_computed>,
+                                    answers<open_lens_maps, lens_maps_opened>,
                                     answers<get_lens_status, lens_status>>;
 
 /// Turns prompts into token ids. Own thread: a long one takes a second.
@@ -95,11 +99,21 @@ struct leave_turn {
   viewer_actor viewer;
 };
 
+/// Whoever follows a turn's lens records; replies when it can take more.
+using lens_follower_actor = caf::typed_actor<answers<lens_grew, growth_taken>>;
+
+/// Follows a turn's lens records until they are settled. The answer is how far
+/// they are now.
+struct follow_lens {
+  lens_follower_actor follower;
+};
+
 /// One running turn: between the model, the write path and its viewers. It
 /// outlives the session that began it and ends when all of it is durable.
 using generation_actor = caf::typed_actor<
     answers<watch_turn, watch_result>, reacts_to<leave_turn>,
-    reacts_to<cancel_turn>, reacts_to<mark_chunk>, reacts_to<view_changed>,
+    answers<follow_lens, lens_grew>, reacts_to<cancel_turn>,
+    reacts_to<mark_chunk>, reacts_to<view_changed>,
     answers<pin_turn, acknowledgement>>::extend_with<sequence_sink>;
 
 struct turn_opened {
@@ -172,6 +186,7 @@ struct hosted_model {
   model_actor actor;   // null when down
   std::string health;  // "up", "loading", or why it is down
   quality kept = quality::lossless;  // of its activations, unless asked else
+  std::map<std::string, std::filesystem::path> lenses{};  // tuned, by name
 };
 
 /// Limits from the configuration that answers speak of; 0: none.

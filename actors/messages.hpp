@@ -11,6 +11,7 @@
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <concepts>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@
 #include "actors/codec/book_shelf.hpp"
 #include "actors/codec/quality.hpp"
 #include "actors/lens/lens.hpp"
+#include "actors/lens/readout.hpp"
 #include "actors/measure/codec_rates.hpp"
 #include "actors/model/engine.hpp"
 #include "actors/search/hits.hpp"
@@ -250,9 +252,24 @@ struct shard_status {
 struct compute_lens_rows {
   model_ptr model;
   std::shared_ptr<const lens_input> input;
+  bool patient = false;  // sends one at a time, and is never refused
 };
 /// overloaded: beyond the backlog's byte budget, nothing was queued.
 using lens_computed = result<lens_rows_ptr>;
+/// What records do not keep, of as many rows as one slice takes.
+struct compute_readout {
+  model_ptr model;
+  std::shared_ptr<const readout_query> query;
+  ready_rows rows;
+  std::vector<token_id> next;  // after each row; no_token: not known
+};
+using readout_computed = result<readout_ptr>;
+/// A tuned lens of the model, opened once and kept.
+struct open_lens_maps {
+  model_ptr model;
+  std::filesystem::path file;
+};
+using lens_maps_opened = result<lens_maps_ptr>;
 struct get_lens_status {};
 struct lens_status {
   std::uint64_t queued = 0;
@@ -332,6 +349,15 @@ struct turn_tokens {
   std::string text;  // newly complete text of the answer, valid UTF-8
 };
 struct tokens_taken {};
+
+/// Lens records of the turn's positions below `end` are there, or will be made
+/// only when somebody asks. The reply is the credit for the next one: a slow
+/// follower hears of more at once.
+struct lens_grew {
+  position_t end = 0;
+  bool settled = false;  // the turn is over, and so are its records
+};
+struct growth_taken {};
 
 /// The turn's end; nothing follows.
 struct turn_done {
@@ -419,6 +445,7 @@ struct positions_located {
   conversation_record record;
   std::vector<located_position> positions;
   std::vector<placed_token> context;
+  position_t size = 0;  // tokens of the conversation
   bool running = false;
 };
 using locate_result = result<std::shared_ptr<const positions_located>>;

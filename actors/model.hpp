@@ -10,6 +10,7 @@
 #pragma once
 
 #include <caf/stateful_actor.hpp>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -26,6 +27,7 @@ struct model_actor_options {
   std::uint64_t in_flight_bytes_max = 256u << 20;  // of one sequence
   int threads = 0;                                 // 0: as OpenMP decides
   quality kept = quality::lossless;     // of its captures, unless asked else
+  std::map<std::string, std::filesystem::path> lenses{};  // tuned, by name
   std::uint64_t fault_after_steps = 0;  // tests: throw once then
 };
 

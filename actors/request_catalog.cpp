@@ -67,6 +67,8 @@ void catalog_request_state::models() {
     auto m = std::make_unique<wire::ModelInfoT>();
     m->name = model_name;
     m->health = hosted.health;
+    for (const auto& [lens_name, file] : hosted.lenses)
+      m->lenses.push_back(lens_name);
     if (hosted.model) {
       const auto& d = hosted.model->description();
       m->architecture = d.architecture;

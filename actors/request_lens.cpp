@@ -1,6 +1,7 @@
 #include "actors/request_lens.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <utility>
 
@@ -8,6 +9,9 @@
 
 namespace lamina {
 namespace {
+
+/// A range of no more positions is computed like a click.
+constexpr position_t few = 4;
 
 std::optional<error> check(const wire::GetLensT& ask) {
   if (ask.positions.empty())
@@ -28,20 +32,34 @@ std::optional<error> check(const wire::GetLensT& ask) {
 
 }  // namespace
 
+void lens_request_state::stop(const error& e) {
+  if (std::exchange(ended, true)) return;
+  send_error(self, ctx, e);
+}
+
 void lens_request_state::run() {
-  ask = ctx.body->AsGetLens();
-  auto id = read_conversation(ask->conversation);
+  range = ctx.body->AsReadLens();
+  if (range)
+    read_range();
+  else
+    click();
+}
+
+void lens_request_state::click() {
+  const auto& asked = *ctx.body->AsGetLens();
+  auto id = read_conversation(asked.conversation);
   if (!id) return stop(id.error());
-  if (auto wrong = check(*ask)) return stop(*wrong);
+  if (auto wrong = check(asked)) return stop(*wrong);
+  ask = {asked.layers, asked.top_k};
   locate_positions where;
   where.uid = ctx.uid;
   where.conversation = id.value();
-  where.positions = ask->positions;
+  where.positions = asked.positions;
   std::sort(where.positions.begin(), where.positions.end());
   where.positions.erase(
       std::unique(where.positions.begin(), where.positions.end()),
       where.positions.end());
-  where.context = ask->context_size;
+  where.context = asked.context_size;
   self->request(ctx.view->catalog, caf::infinite, std::move(where))
       .then(
           [this](const locate_result& found) {
@@ -52,33 +70,46 @@ void lens_request_state::run() {
 }
 
 void lens_request_state::located(const positions_located& found) {
-  record = found.record;
+  if (auto wrong = take_record(found.record)) return stop(*wrong);
   context = found.context;
+  group_positions(found);
+  self->send(ctx.view->prefetch,
+             warm_neighbours{ctx.uid, record.id,
+                             found.positions.front().position, false});
+  find_block();
+}
+
+/// Whose conversation it is, and whether the layers asked for exist.
+std::optional<error> lens_request_state::take_record(
+    const conversation_record& found) {
+  record = found;
   auto hosted = ctx.view->models.find(record.model);
   if (hosted != ctx.view->models.end() && hosted->second.model &&
       root_of(hosted->second.model->origin()) == record.root) {
     model = hosted->second.model;
     kept = hosted->second.kept;
   }
-  int layers = static_cast<int>(record.shape.layers);
-  if (ask->layers.size() > record.shape.layers + 1)
-    return stop(
-        {error_code::limit_exceeded, "a layer is asked for more than once"});
-  for (auto index : ask->layers)
-    if (index < embed_layer || index >= layers)
-      return stop({error_code::out_of_range, "layer " + std::to_string(index) +
-                                                 " does not exist: -1 to " +
-                                                 std::to_string(layers - 1) +
-                                                 " do"});
+  int layer_count = static_cast<int>(record.shape.layers);
+  if (ask.layers.size() > record.shape.layers + 1)
+    return error{error_code::limit_exceeded,
+                 "a layer is asked for more than once"};
+  for (auto index : ask.layers)
+    if (index < embed_layer || index >= layer_count)
+      return error{error_code::out_of_range,
+                   "layer " + std::to_string(index) +
+                       " does not exist: -1 to " +
+                       std::to_string(layer_count - 1) + " do"};
+  return std::nullopt;
+}
+
+void lens_request_state::group_positions(const positions_located& found) {
+  groups.clear();
+  current = 0;
   for (const auto& at : found.positions) {
     if (groups.empty() || groups.back().front().chunk != at.chunk)
       groups.emplace_back();
     groups.back().positions.push_back(at);
   }
-  self->send(ctx.view->prefetch,
-             warm_neighbours{ctx.uid, record.id,
-                             found.positions.front().position, false});
-  find_block();
 }
 
 void lens_request_state::find_block() {
@@ -103,10 +134,10 @@ void lens_request_state::find_block() {
 /// Without the model, an answer that lacks ratings is the best there is.
 void lens_request_state::answer_or_compute() {
   const auto& group = groups[current];
-  if (group.complete() && (group.rated() || !model))
-    send_group();
-  else
-    load_exact_rows();
+  if (group.complete() && (group.rated() || !model)) return send_group();
+  // A tail that was filled since has another name.
+  if (running && !relocated) return relocate();
+  load_exact_rows();
 }
 
 void lens_request_state::find_next_block() {
@@ -132,6 +163,7 @@ load_rows lens_request_state::rows_of(const digest& chunk, std::uint32_t index,
   // The last one is rated by its next token's row.
   const auto& last = groups.back().back();
   load.position_end = last.position + (last.next ? 2 : 1);
+  if (range) load.position_end = recomputed_end(load.position_end);
   return load;
 }
 
@@ -153,10 +185,6 @@ void lens_request_state::load_exact_rows() {
                                "), and the model '" + record.model +
                                "' that made it is not loaded"});
   }
-  if (!rows_source) {
-    auto source = self->spawn<caf::linked>(rows, ctx.view);
-    rows_source = rows_actor(source);
-  }
   const auto& at = group.front();
   auto load = rows_of(at.name, at.chunk, row_in_chunk(at.position),
                       row_in_chunk(group.back().position) + 1);
@@ -165,11 +193,25 @@ void lens_request_state::load_exact_rows() {
   load.restore = at.activations != presence::never_asked;
   load.kept = kept;
   load.stored_only = group.complete();  // a rating is not worth a prefill
+  ask_rows(
+      std::move(load), [this](const rows_loaded& loaded) { take_rows(loaded); },
+      [this](const error& why) { give_up(why); });
+}
+
+void lens_request_state::ask_rows(
+    load_rows load, std::function<void(const rows_loaded&)> then,
+    std::function<void(const error&)> otherwise) {
+  if (!rows_source) {
+    auto source = self->spawn<caf::linked>(rows, ctx.view);
+    rows_source = rows_actor(source);
+  }
   self->request(rows_source, caf::infinite, std::move(load))
       .then(
-          [this](const result<rows_loaded>& loaded) {
-            if (!loaded) return give_up(loaded.error());
-            take_rows(loaded.value());
+          [this, then = std::move(then),
+           otherwise = std::move(otherwise)](const result<rows_loaded>& loaded) {
+            if (ended) return;
+            if (!loaded) return otherwise(loaded.error());
+            then(loaded.value());
           },
           unavailable(self, ctx, "rows actor"));
 }
@@ -180,7 +222,20 @@ void lens_request_state::take_rows(const rows_loaded& loaded) {
   if (group.complete() && loaded.relative_error != 0) return send_group();
   group.source = loaded.source;
   group.relative_error = loaded.relative_error;
+  if (range && range->backfill && loaded.relative_error != 0)
+    return stop({error_code::unavailable,
+                 "records are of exact activations only, and those from "
+                 "position " +
+                     std::to_string(group.front().position) +
+                     " on could not be recomputed"});
   compute(as_chunk(*loaded.rows));
+}
+
+/// Bulk work is done when a core is idle, a few positions at once.
+const lens_actor& lens_request_state::worker() const {
+  const bool bulk =
+      range && (!range_end || *range_end - range->position_begin > few);
+  return bulk ? ctx.view->lens_backlog : ctx.view->lens_clicks;
 }
 
 void lens_request_state::compute(const ready_rows& ready) {
@@ -197,8 +252,8 @@ void lens_request_state::compute(const ready_rows& ready) {
             auto& g = groups[current];
             auto first = ids.value().begin() + g.front().position;
             input->tokens.assign(first, ids.value().end());
-            self->request(ctx.view->lens_clicks, caf::infinite,
-                          compute_lens_rows{model, input})
+            self->request(worker(), caf::infinite,
+                          compute_lens_rows{model, input, range != nullptr})
                 .then(
                     [this, ready](const lens_computed& computed) {
                       if (!computed) return give_up(computed.error());
@@ -250,8 +305,8 @@ void lens_request_state::load_next_row(const ready_rows& ready) {
 }
 
 void lens_request_state::rate_next(std::shared_ptr<const lens_input> input) {
-  self->request(ctx.view->lens_clicks, caf::infinite,
-                compute_lens_rows{model, std::move(input)})
+  self->request(worker(), caf::infinite,
+                compute_lens_rows{model, std::move(input), range != nullptr})
       .then(
           [this](const lens_computed& computed) {
             auto& group = groups[current];
@@ -271,16 +326,41 @@ void lens_request_state::store(std::uint32_t index, const digest& chunk,
                                const lens_rows_ptr& computed) {
   auto block = std::make_shared<lens_block>(
       into ? *into : make_lens_block(record.shape.layers));
+  const auto there = block->complete;
   merge(*block, first_position(index), *computed);
+  positions_computed +=
+      static_cast<std::uint32_t>(std::popcount(block->complete & ~there));
   into = block;
   // Records are of exact activations only.
   if (groups[current].relative_error != 0) return;
   self->send(ctx.view->shard_of(chunk), publish_lens_block{chunk, block});
+  if (range && range->backfill) {
+    unwritten.push_back({chunk, block});
+    unconfirmed.push_back({record.id, index, chunk, block->complete,
+                           std::nullopt, presence::present});
+    return;
+  }
   self->send(ctx.view->restorer, restore_lens{record.id, index, chunk, block});
 }
 
 request_actor spawn_lens_request(caf::actor_system& sys, request_context ctx) {
-  return spawn_request_of<lens_request_state>(sys, std::move(ctx));
+  using pointer = lens_request_state::pointer;
+  return sys.spawn(
+      [](pointer self,
+         request_context given) -> lens_request_self::behavior_type {
+        auto& state = self->state;
+        state.ctx = std::move(given);
+        self->set_down_handler(
+            [&state](const caf::down_msg&) { state.turn_gone(); });
+        state.run();
+        return {
+            [&state](const cancel_request&) {
+              state.stop({error_code::cancelled, "cancelled by the client"});
+            },
+            [&state](const lens_grew& m) { return state.grew(m); },
+        };
+      },
+      std::move(ctx));
 }
 
 }  // namespace lamina

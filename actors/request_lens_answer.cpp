@@ -28,7 +28,7 @@ wire::LensLayerT lens_request_state::layer(const located_position& at,
       groups[current].block->at(row_in_chunk(at.position), index);
   wire::LensLayerT w;
   w.layer = static_cast<std::int16_t>(index);
-  for (std::uint32_t i = 0; i < ask->top_k; ++i) {
+  for (std::uint32_t i = 0; i < ask.top_k; ++i) {
     if (record_of.top_ids[i] == no_token) break;
     w.ids.push_back(record_of.top_ids[i]);
     w.texts.push_back(text(record_of.top_ids[i]));
@@ -45,25 +45,79 @@ wire::LensLayerT lens_request_state::layer(const located_position& at,
   return w;
 }
 
+wire::LensLayerT lens_request_state::layer(const located_position& at,
+                                           int index,
+                                           const layer_readout& from) const {
+  wire::LensLayerT w;
+  w.layer = static_cast<std::int16_t>(index);
+  w.ids = from.top_ids;
+  for (auto id : from.top_ids)
+    w.texts.push_back(text(id));
+  w.log_probabilities = from.top_log_probabilities;
+  w.entropy = from.entropy;
+  w.kl_to_final = from.kl_to_final;
+  for (const auto& rated : from.tracked) {
+    w.ranks_of_tracked.push_back(rated.rank);
+    w.log_probabilities_of_tracked.push_back(rated.log_probability);
+  }
+  if (at.next) {
+    w.next_rated = true;
+    w.next_id = at.next->token.id;
+    w.rank_of_next = from.next.rank;
+    w.log_probability_of_next = from.next.log_probability;
+  }
+  return w;
+}
+
+/// In the order asked for.
+std::vector<int> lens_request_state::layers() const {
+  if (!ask.layers.empty()) return {ask.layers.begin(), ask.layers.end()};
+  std::vector<int> all;
+  for (int i = embed_layer; i < static_cast<int>(record.shape.layers); ++i)
+    all.push_back(i);
+  return all;
+}
+
 wire::LensPositionT lens_request_state::position(
-    const located_position& at) const {
+    const located_position& at, const layer_maker& make) const {
   wire::LensPositionT w;
   w.token = std::make_unique<wire::TokenT>(to_wire(at.token));
-  auto add = [&](int index) {
-    w.layers.push_back(std::make_unique<wire::LensLayerT>(layer(at, index)));
-  };
-  if (ask->layers.empty())
-    for (int i = embed_layer; i < static_cast<int>(record.shape.layers); ++i)
-      add(i);
-  for (auto index : ask->layers)
-    add(index);
+  for (auto index : layers())
+    w.layers.push_back(std::make_unique<wire::LensLayerT>(make(index)));
   w.source = to_string(groups[current].source);
   w.relative_error = groups[current].relative_error;
   w.exact = w.relative_error == 0;
   return w;
 }
 
+wire::LensPositionT lens_request_state::position(
+    const located_position& at) const {
+  return position(at, [&](int index) { return layer(at, index); });
+}
+
+/// The next frame of a range, without positions.
+wire::LensResultT lens_request_state::part() {
+  wire::LensResultT answer;
+  answer.conversation = conversation_text(record.id);
+  answer.positions_done = positions_done;
+  if (range_end) answer.positions_total = *range_end - range->position_begin;
+  answer.positions_computed = positions_computed;
+  answer.took_us = ctx.elapsed_us();
+  if (query && !std::exchange(told_tracked, true))
+    for (auto id : query->tracked) {
+      wire::TokenT token;
+      token.id = id;
+      const auto bytes = model->text().bytes_of(id);
+      token.bytes.assign(bytes.begin(), bytes.end());
+      answer.tracked.push_back(
+          std::make_unique<wire::TokenT>(std::move(token)));
+    }
+  return answer;
+}
+
 void lens_request_state::send_group() {
+  if (ended) return;
+  if (range) return round_done();
   wire::LensResultT answer;
   answer.conversation = conversation_text(record.id);
   for (const auto& at : groups[current].positions)

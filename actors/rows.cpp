@@ -229,6 +229,7 @@ position_t rows_state::window_end() const {
 void rows_state::prefill(std::vector<token_id> tokens,
                          const model_actor& model) {
   runner = model;
+  recomputed.clear();  // it does not reach as far
   auto request = std::make_shared<sequence_request>();
   request->conversation = wanted.conversation;
   request->tokens = std::move(tokens);

@@ -17,6 +17,7 @@ request_actor spawn_request(caf::actor_system& sys, request_context ctx) {
     case wire::Body::Attach:
       return spawn_turn_request(sys, std::move(ctx));
     case wire::Body::GetLens:
+    case wire::Body::ReadLens:
       return spawn_lens_request(sys, std::move(ctx));
     case wire::Body::GetActivations:
       return spawn_activations_request(sys, std::move(ctx));

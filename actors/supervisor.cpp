@@ -108,6 +108,7 @@ void supervisor_state::add_model(const model_actor_options& model) {
   auto& added = next->models[model.model.name];
   added.health = "loading";
   added.kept = model.kept;
+  added.lenses = model.lenses;
   add("model " + model.model.name,
       [this, given = model](system_view& v) mutable {
         auto& hosted = v.models[given.model.name];

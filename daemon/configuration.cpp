@@ -87,6 +87,20 @@ class section {
     };
   }
 
+  /// Files by a name that a client may say.
+  reader files(std::map<std::string, std::filesystem::path>& named) const {
+    return [this, &named](const YAML::Node& n) -> result<void> {
+      if (!n.IsMap()) return refuse(n, "expected NAME: FILE");
+      for (const auto& entry : n) {
+        if (!entry.second.IsScalar() || entry.first.Scalar().empty() ||
+            entry.second.Scalar().empty())
+          return refuse(entry.second, "expected NAME: FILE");
+        named[entry.first.Scalar()] = entry.second.Scalar();
+      }
+      return success();
+    };
+  }
+
   /// 0 stands for no limit.
   reader span_of_time(std::uint32_t& number, const char* expected) const {
     return value<std::uint32_t>(number, expected, [](const std::uint32_t& v) {
@@ -145,6 +159,7 @@ result<void> read_model(const section& entry,
                                   return dtype_from_string(t).has_value();
                                 })},
       {"compression", entry.kept_as(m.kept)},
+      {"tuned_lens", entry.files(m.lenses)},
   }));
   if (m.name.empty() || path.empty())
     return entry.refuse(entry.node(), "a model needs a name and a path");
@@ -270,7 +285,7 @@ result<configured_model> parse_model_argument(const std::string& text) {
   if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
     return fail(error_code::invalid_argument,
                 "--model '" + text + "': expected NAME=DIRECTORY");
-  return configured_model{text.substr(0, equals), text.substr(equals + 1), {}};
+  return configured_model{text.substr(0, equals), text.substr(equals + 1)};
 }
 
 result<std::filesystem::path> default_state_directory() {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct configured_model {
   std::filesystem::path directory;
   std::optional<dtype> compute{};  // default: as the checkpoint is stored
   std::optional<quality> kept{};   // default: the cache's
+  std::map<std::string, std::filesystem::path> lenses{};  // tuned, by name
 };
 
 struct configuration {

@@ -117,6 +117,7 @@ system_options options_of(const configuration& c, std::uint64_t fault,
     options.in_flight_bytes_max = c.in_flight_bytes_max;
     options.threads = c.threads;
     options.kept = m.kept.value_or(c.kept);
+    options.lenses = m.lenses;
     options.fault_after_steps = fault;
     o.models.push_back(std::move(options));
   }

@@ -64,6 +64,12 @@ inline constexpr std::uint32_t frame_conversations_max = 1'000;
 /// request is read from it.
 inline constexpr std::uint64_t unwritten_bytes_max = 32u << 20;
 
+/// Of one ReadLens: predictions for each layer, tokens tracked, bytes of the
+/// text of each. 80 layers of 1000 predictions take 2.5 MB with their texts.
+inline constexpr std::uint32_t lens_top_k_max = 1'000;
+inline constexpr std::uint32_t lens_tracked_max = 256;
+inline constexpr std::uint32_t lens_tracked_bytes_max = 256;
+
 /// Stop strings of one request, and bytes of each.
 inline constexpr std::uint32_t stop_strings_max = 16;
 inline constexpr std::uint32_t stop_bytes_max = 256;

@@ -81,7 +81,7 @@ bool may_send(sender from, wire::Body type) {
   const bool request =
       (type >= wire::Body::Hello && type <= wire::Body::Cancel) ||
       type == wire::Body::Search || type == wire::Body::PlanCapture ||
-      type == wire::Body::BenchCodec;
+      type == wire::Body::BenchCodec || type == wire::Body::ReadLens;
   const bool response =
       (type >= wire::Body::Welcome && type <= wire::Body::Error) ||
       type == wire::Body::SearchResult || type == wire::Body::Report;

@@ -71,6 +71,7 @@ void budget::add(const wire::ModelInfo* model) {
   add(model->fingerprint());
   add(model->matmul_path());
   add(model->health());
+  add_texts(model->lenses());
 }
 
 void budget::add(const wire::LensLayer* layer) {
@@ -79,6 +80,8 @@ void budget::add(const wire::LensLayer* layer) {
   add_scalars(layer->ids());
   add_texts(layer->texts());
   add_scalars(layer->log_probabilities());
+  add_scalars(layer->ranks_of_tracked());
+  add_scalars(layer->log_probabilities_of_tracked());
 }
 
 void budget::add(const wire::LensPosition* position) {
@@ -141,6 +144,23 @@ result<void> check_search(const wire::Search& search) {
   return success();
 }
 
+result<void> check_tracked(const wire::ReadLens& lens) {
+  const auto count = (lens.track() ? lens.track()->size() : 0) +
+                     (lens.track_texts() ? lens.track_texts()->size() : 0);
+  if (count > limits::lens_tracked_max)
+    return fail(error_code::limit_exceeded,
+                std::to_string(count) + " tokens to track: the limit is " +
+                    std::to_string(limits::lens_tracked_max));
+  if (!lens.track_texts()) return success();
+  for (const auto* text : *lens.track_texts())
+    if (text->size() > limits::lens_tracked_bytes_max)
+      return fail(error_code::limit_exceeded,
+                  "a text to track of " + std::to_string(text->size()) +
+                      " bytes: the limit is " +
+                      std::to_string(limits::lens_tracked_bytes_max));
+  return success();
+}
+
 result<void> check_stops(const wire::Generate& generate) {
   if (!generate.stop()) return success();
   if (generate.stop()->size() > limits::stop_strings_max)
@@ -162,6 +182,8 @@ result<void> check_stops(const wire::Generate& generate) {
 result<void> check_unpack_budget(const wire::Message& message) {
   if (const auto* generate = message.body_as_Generate())
     return check_stops(*generate);
+  if (const auto* lens = message.body_as_ReadLens())
+    return check_tracked(*lens);
   budget cost;
   if (const auto* models = message.body_as_Models())
     cost.add_tables(models->models());
@@ -170,6 +192,7 @@ result<void> check_unpack_budget(const wire::Message& message) {
   if (const auto* lens = message.body_as_LensResult()) {
     cost.add_tables(lens->positions());
     cost.add_tables(lens->context());
+    cost.add_tables(lens->tracked());
   }
   if (const auto* activations = message.body_as_Activations())
     cost.add_tables(activations->slots());

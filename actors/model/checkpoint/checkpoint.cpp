@@ -78,6 +78,12 @@ result<checkpoint> open_checkpoint(const std::filesystem::path& directory) {
   return weights;
 }
 
+result<checkpoint> open_weight_file(const std::filesystem::path& file) {
+  checkpoint weights;
+  BOOST_OUTCOME_TRYV(add_file(file, weights));
+  return weights;
+}
+
 digest fingerprint(std::string_view config_text, const checkpoint& weights) {
   digest_builder builder;
   builder.add(config_text);

@@ -27,6 +27,9 @@ struct checkpoint {
 /// not_found, corrupt, unsupported, io_error; the sentence names the file.
 result<checkpoint> open_checkpoint(const std::filesystem::path& directory);
 
+/// One file of tensors that is no part of a model's directory.
+result<checkpoint> open_weight_file(const std::filesystem::path& file);
+
 /// What makes two checkpoints the same model: SHA-256 over the text of
 /// config.json and every byte of the weight files, in order.
 digest fingerprint(std::string_view config_text, const checkpoint& weights);

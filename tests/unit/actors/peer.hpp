@@ -58,6 +58,24 @@ class peer final : public outbox, public std::enable_shared_from_this<peer> {
     return a;
   }
 
+  /// Frames that came of an answer that is not finished.
+  std::size_t received(std::uint32_t request) {
+    std::lock_guard lock(mutex_);
+    return answers_[request].bodies.size();
+  }
+
+  bool finished(std::uint32_t request) {
+    std::lock_guard lock(mutex_);
+    return ended_[request];
+  }
+
+  /// A peer that does not read: nothing is on its wire until it does again.
+  void pause() { paused_ = true; }
+  void resume() {
+    paused_ = false;
+    caf::anon_send(session_, frames_written{written_});
+  }
+
   answer ask(wire::BodyUnion body) { return finish(begin(std::move(body))); }
 
   void send(std::shared_ptr<const std::vector<std::byte>> frame) override {
@@ -70,7 +88,8 @@ class peer final : public outbox, public std::enable_shared_from_this<peer> {
     if (view.header.kind == frame_kind::terminal)
       ended_[view.header.request] = true;
     arrived_.notify_all();
-    caf::anon_send(session_, frames_written{++written_});
+    ++written_;
+    if (!paused_) caf::anon_send(session_, frames_written{written_});
   }
   void take_next() override {}
   void close() override {}
@@ -83,6 +102,7 @@ class peer final : public outbox, public std::enable_shared_from_this<peer> {
   std::map<std::uint32_t, answer> answers_;
   std::map<std::uint32_t, bool> ended_;
   std::uint64_t written_ = 0;
+  bool paused_ = false;
 };
 
 }  // namespace lamina

@@ -93,6 +93,12 @@ TEST_F(ProtocolDocument, GivesTheLimitsThatTheCodeHas) {
   EXPECT_TRUE(mentions(
       row("lens_positions_max", std::to_string(limits::lens_positions_max))));
   EXPECT_TRUE(mentions(
+      row("lens_top_k_max", std::to_string(limits::lens_top_k_max))));
+  EXPECT_TRUE(mentions(
+      row("lens_tracked_max", std::to_string(limits::lens_tracked_max))));
+  EXPECT_TRUE(mentions(row("lens_tracked_bytes_max",
+                           std::to_string(limits::lens_tracked_bytes_max))));
+  EXPECT_TRUE(mentions(
       row("stop_strings_max", std::to_string(limits::stop_strings_max))));
   EXPECT_TRUE(
       mentions(row("stop_bytes_max", std::to_string(limits::stop_bytes_max))));

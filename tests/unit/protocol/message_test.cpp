@@ -204,6 +204,22 @@ TEST(DecodeControl, RefusesSearchesBeyondTheirLimits) {
   EXPECT_EQ(decode(search).error().code, error_code::limit_exceeded);
 }
 
+TEST(DecodeControl, RefusesToTrackBeyondTheLimits) {
+  wire::ReadLensT lens;
+  lens.track.assign(limits::lens_tracked_max - 1, 7);
+  lens.track_texts = {std::string(limits::lens_tracked_bytes_max, 'x')};
+  const auto decode = [](const wire::ReadLensT& request) {
+    const auto bytes = encode_control(make_body(wire::ReadLensT(request)));
+    return decode_request(
+        std::as_bytes(std::span(bytes.value().data(), bytes.value().size())));
+  };
+  EXPECT_TRUE(decode(lens));
+  lens.track_texts[0].push_back('x');
+  EXPECT_EQ(decode(lens).error().code, error_code::limit_exceeded);
+  lens.track_texts = {"x", "y"};
+  EXPECT_EQ(decode(lens).error().code, error_code::limit_exceeded);
+}
+
 // The largest conversation that fits a control message must pass the limits
 // on tables and unpacked size.
 TEST(DecodeControl, AcceptsEveryMessageThatFitsItsBytes) {

@@ -65,6 +65,8 @@ void add_lens_result(std::vector<wire::BodyUnion>& all) {
   layer->texts = {"a", " b"};
   layer->log_probabilities = {-0.5f, -1.5f};
   layer->next_rated = true;
+  layer->ranks_of_tracked = {0, 12};
+  layer->log_probabilities_of_tracked = {-0.1f, -7.0f};
   auto position = std::make_unique<wire::LensPositionT>();
   position->token = token(4);
   position->layers.push_back(std::move(layer));
@@ -73,6 +75,7 @@ void add_lens_result(std::vector<wire::BodyUnion>& all) {
   lens.conversation = "0000000000001";
   lens.positions.push_back(std::move(position));
   lens.context.push_back(token(3));
+  lens.tracked.push_back(token(0));
   lens.last = true;
   all.push_back(make_body(std::move(lens)));
 }
@@ -97,6 +100,7 @@ void add_responses(std::vector<wire::BodyUnion>& all) {
   wire::ModelsT models;
   models.models.push_back(std::make_unique<wire::ModelInfoT>());
   models.models.back()->name = "demo";
+  models.models.back()->lenses = {"tuned"};
   all.push_back(make_body(std::move(models)));
   wire::StartedT started;
   started.conversation = "0000000000001";
@@ -175,6 +179,19 @@ wire::BodyUnion report() {
   return make_body(std::move(made));
 }
 
+wire::BodyUnion read_lens() {
+  wire::ReadLensT made;
+  made.conversation = "0000000000001";
+  made.position_end = 40;
+  made.layers = {-1, 3};
+  made.top_k = 100;
+  made.track = {7, 8};
+  made.track_texts = {" sea"};
+  made.lens = "tuned";
+  made.follow = true;
+  return make_body(std::move(made));
+}
+
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -192,6 +209,7 @@ std::vector<wire::BodyUnion> every_message() {
   all.push_back(plan_capture());
   all.push_back(bench_codec());
   all.push_back(report());
+  all.push_back(read_lens());
   return all;
 }
 
