@@ -198,17 +198,17 @@ void lens_request_state::load_exact_rows() {
       [this](const error& why) { give_up(why); });
 }
 
-void lens_request_state::ask_rows(
-    load_rows load, std::function<void(const rows_loaded&)> then,
-    std::function<void(const error&)> otherwise) {
+void lens_request_state::ask_rows(load_rows load,
+                                  std::function<void(const rows_loaded&)> then,
+                                  std::function<void(const error&)> otherwise) {
   if (!rows_source) {
     auto source = self->spawn<caf::linked>(rows, ctx.view);
     rows_source = rows_actor(source);
   }
   self->request(rows_source, caf::infinite, std::move(load))
       .then(
-          [this, then = std::move(then),
-           otherwise = std::move(otherwise)](const result<rows_loaded>& loaded) {
+          [this, then = std::move(then), otherwise = std::move(otherwise)](
+              const result<rows_loaded>& loaded) {
             if (ended) return;
             if (!loaded) return otherwise(loaded.error());
             then(loaded.value());

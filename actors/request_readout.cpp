@@ -83,7 +83,7 @@ void lens_request_state::open_maps() {
           unavailable(self, ctx, "lens actor"));
 }
 
-/// Values with the layers asked for, and the last, which all are compared to.
+/// The slots asked for, and the last layer, which all are compared to.
 std::vector<std::uint32_t> lens_request_state::readout_slots() const {
   std::vector<std::uint32_t> slots(query->slots.begin(), query->slots.end());
   slots.push_back(record.shape.layers);
@@ -146,8 +146,8 @@ void lens_request_state::read_out_slice(const ready_rows& rows,
           unavailable(self, ctx, "lens actor"));
 }
 
-void lens_request_state::send_readout(const ready_rows& rows,
-                                      std::size_t begin, const readout& read) {
+void lens_request_state::send_readout(const ready_rows& rows, std::size_t begin,
+                                      const readout& read) {
   if (ended) return;
   const auto count = read.size() / query->slots.size();
   std::vector<wire::LensPositionT> positions;
