@@ -120,14 +120,34 @@ void add_attach(CLI::App& app, invocation& chosen) {
   });
 }
 
+void add_lens_range(CLI::App& command, lens_options& options) {
+  command
+      .add_option("--positions", options.positions,
+                  "Instead of one: BEGIN:END, as in 0:16; an open end is "
+                  "allowed")
+      ->check(checked_by(parse_positions));
+  command
+      .add_option("--track", options.track,
+                  "Rate this token everywhere: #ID, or its text; may be given "
+                  "several times")
+      ->expected(1)
+      ->take_all();
+  command.add_option("--lens", options.lens,
+                     "Through a tuned lens of the daemon's configuration");
+  command.add_flag("--exact", options.exact,
+                   "Have the model recompute what is kept with an error");
+  command.add_flag("--follow", options.follow,
+                   "Show a turn's positions as their records come");
+  command.add_option("--output", options.output,
+                     "Write the JSON document to this file");
+}
+
 void add_lens(CLI::App& app, invocation& chosen) {
   auto* command = app.add_subcommand(
       "lens", "What every layer would have predicted at a token");
   auto options = keep<lens_options>();
-  command->add_option("conversation", options->conversation, conversation_help)
-      ->required();
+  command->add_option("conversation", options->conversation, conversation_help);
   command->add_option("position", options->position, "A number, or last")
-      ->required()
       ->check(CLI::Number | CLI::IsMember({"last"}));
   command
       ->add_option("--layers", options->layers,
@@ -137,7 +157,16 @@ void add_lens(CLI::App& app, invocation& chosen) {
       ->capture_default_str();
   command->add_option("--context", options->context, "Tokens shown before it")
       ->capture_default_str();
-  command->callback([&chosen, options] {
+  add_lens_range(*command, *options);
+  auto* backfill = command->add_subcommand(
+      "backfill", "Compute and keep the records that are missing");
+  auto id = keep<std::string>();
+  backfill->add_option("conversation", *id, conversation_help)->required();
+  backfill->callback([&chosen, id] {
+    chosen.command = [id](session& with) { return backfill_lens(with, *id); };
+  });
+  command->callback([&chosen, options, backfill] {
+    if (backfill->parsed()) return;  // its own callback came first
     chosen.command = [options](session& with) {
       return show_lens(with, *options);
     };

@@ -42,12 +42,19 @@ result<int> attach(session& with, const attach_options& options);
 
 struct lens_options {
   std::string conversation;
-  std::string position;  // a number, or "last"
-  std::string layers;    // empty: all
+  std::string position;   // a number, or "last"; empty: a range
+  std::string positions;  // BEGIN:END; empty: `position`
+  std::string layers;     // empty: all
   std::uint32_t top_k = 10;
-  std::uint32_t context = 15;
+  std::uint32_t context = 15;      // of a single position
+  std::vector<std::string> track;  // "#ID", or the text of one token
+  std::string lens;                // a tuned one's name; empty: the model's own
+  bool exact = false;
+  bool follow = false;
+  std::string output;  // a file for the document; empty: stdout
 };
 result<int> show_lens(session& with, const lens_options& options);
+result<int> backfill_lens(session& with, const std::string& conversation);
 
 /// A number, or "last"; the daemon knows which position that is.
 result<position_t> find_position(client& daemon, const std::string& id,

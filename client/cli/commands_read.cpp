@@ -4,7 +4,6 @@
 
 #include "client/cli/advice.hpp"
 #include "client/cli/commands.hpp"
-#include "client/cli/lens_table.hpp"
 #include "client/cli/ranges.hpp"
 #include "client/cli/tensor_files.hpp"
 
@@ -63,26 +62,6 @@ result<position_t> find_position(client& daemon, const std::string& id,
     return fail(error_code::invalid_argument,
                 "position '" + words + "': expected a number or last");
   return position;
-}
-
-result<int> show_lens(session& with, const lens_options& options) {
-  BOOST_OUTCOME_TRY(daemon, with.connect());
-  wire::GetLensT request;
-  BOOST_OUTCOME_TRY(id, with.conversation(options.conversation));
-  BOOST_OUTCOME_TRY(position, find_position(*daemon, id, options.position));
-  request.conversation = id;
-  request.positions = {position};
-  if (!options.layers.empty()) {
-    BOOST_OUTCOME_TRY(layers, parse_layers(options.layers));
-    request.layers = layers;
-  }
-  request.top_k = options.top_k;
-  request.context_size = options.context;
-  BOOST_OUTCOME_TRY(lens, daemon->lens(request));
-  BOOST_OUTCOME_TRYV(
-      write_out(with.json() ? print(to_json(lens))
-                            : render_lens(lens, with.look(), with.columns())));
-  return exit_code::ok;
 }
 
 result<int> save_activations(session& with,

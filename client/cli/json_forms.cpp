@@ -40,6 +40,7 @@ json model_form(const wire::ModelInfoT& model) {
           {"dtype", to_string(static_cast<dtype>(model.dtype))},
           {"fingerprint", model.fingerprint},
           {"matmul_path", model.matmul_path},
+          {"lenses", model.lenses},
           {"health", model.health}};
 }
 
@@ -61,6 +62,15 @@ json layer_form(const wire::LensLayerT& layer) {
   form["rank_of_next"] = layer.next_rated ? json(layer.rank_of_next) : json();
   form["probability_of_next"] =
       layer.next_rated ? json(std::exp(layer.log_probability_of_next)) : json();
+  if (layer.ranks_of_tracked.empty()) return form;
+  json tracked = json::array();
+  for (std::size_t i = 0; i < layer.ranks_of_tracked.size() &&
+                          i < layer.log_probabilities_of_tracked.size();
+       ++i)
+    tracked.push_back(
+        {{"rank", layer.ranks_of_tracked[i]},
+         {"log_probability", layer.log_probabilities_of_tracked[i]}});
+  form["tracked"] = std::move(tracked);
   return form;
 }
 
@@ -94,6 +104,10 @@ json tokens_form(const std::vector<std::unique_ptr<wire::TokenT>>& tokens) {
 
 std::string print(const json& document) {
   return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+std::string print_line(const json& document) {
+  return document.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
 json to_json(const wire::TokenT& token) {
@@ -150,6 +164,23 @@ json to_json(const wire::LensResultT& lens) {
   if (lens.positions.size() > 1)
     form["positions"] = list(lens.positions, position_form);
   return form;
+}
+
+json range_to_json(const wire::LensResultT& lens, const std::string& tuned) {
+  json tracked = json::array();
+  for (const auto& token : lens.tracked)
+    tracked.push_back(
+        {{"id", token->id}, {"text", valid_utf8(text_of(token->bytes))}});
+  return {{"conversation", lens.conversation},
+          {"lens", tuned.empty() ? json() : json(tuned)},
+          {"tracked", std::move(tracked)},
+          {"positions", list(lens.positions, position_form)},
+          {"computed", lens.positions_computed},
+          {"took_us", lens.took_us}};
+}
+
+json position_to_json(const wire::LensPositionT& at) {
+  return position_form(at);
 }
 
 json to_json(const activation_array& activations, const std::string& output) {

@@ -20,6 +20,9 @@ using json = nlohmann::ordered_json;
 /// Text of a document; invalid UTF-8 is replaced.
 std::string print(const json& document);
 
+/// The same on one line, for streams of documents.
+std::string print_line(const json& document);
+
 /// {position, id, text, role, turn}; and `bytes` in hexadecimal where the
 /// text is not valid UTF-8 and therefore shows U+FFFD.
 json to_json(const wire::TokenT& token);
@@ -39,6 +42,13 @@ json to_json(const turn_record& turn);
 /// One position's fields stand at the top, beside `context`, `took_us`; the
 /// first of them when there are several, and all in `positions`.
 json to_json(const wire::LensResultT& lens);
+
+/// The answer to a range, put together: {conversation, lens, tracked,
+/// positions, computed, took_us}; `lens` is null for the model's own.
+json range_to_json(const wire::LensResultT& lens, const std::string& tuned);
+
+/// {position, token, layers, source, exact}
+json position_to_json(const wire::LensPositionT& at);
 
 json to_json(const activation_array& activations, const std::string& output);
 

@@ -140,6 +140,23 @@ result<wire::LensResultT> client::lens(const wire::GetLensT& request) {
   return whole;
 }
 
+result<wire::LensResultT> client::read_lens(const wire::ReadLensT& request,
+                                            const lens_handler& on_part) {
+  wire::LensResultT answer;
+  BOOST_OUTCOME_TRYV(
+      link_->exchange(make_body(wire::ReadLensT(request)),
+                      [&](const received_frame& frame) -> result<void> {
+                        const auto* part = frame.body.AsLensResult();
+                        if (!part) return unexpected(frame, "LensResult");
+                        if (frame.header.kind == frame_kind::terminal)
+                          answer = *part;
+                        else if (on_part)
+                          on_part(*part);
+                        return success();
+                      }));
+  return answer;
+}
+
 result<void> client::activations(const wire::GetActivationsT& request,
                                  const activations_handler& on_part) {
   return link_->exchange(make_body(wire::GetActivationsT(request)),

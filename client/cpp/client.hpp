@@ -76,6 +76,13 @@ class client {
   /// first part, time of the last.
   result<wire::LensResultT> lens(const wire::GetLensT& request);
 
+  /// The lens over a range of positions: calls on_part for every frame but
+  /// the last, in order of positions, and returns the last, which has the
+  /// counts. With `follow` this takes as long as the turn.
+  using lens_handler = std::function<void(const wire::LensResultT&)>;
+  result<wire::LensResultT> read_lens(const wire::ReadLensT& request,
+                                      const lens_handler& on_part);
+
   /// Calls on_part for every frame: its message and its payload
   /// [slot][position][width], valid during the call. An error that on_part
   /// returns cancels the request and is returned.

@@ -173,6 +173,28 @@ TEST_F(ClientTest, ACancelBeforeARequestDoesNotMeanIt) {
   EXPECT_TRUE(asking.ping(1));
 }
 
+TEST_F(ClientTest, ARangeOfTheLensComesPartByPart) {
+  auto& asking = greeted([](peer& other) {
+    EXPECT_TRUE(other.receive().AsReadLens()->follow);
+    other.send(frame_kind::response, make_body(answers::lens()));
+    other.send(frame_kind::response, make_body(answers::lens()));
+    wire::LensResultT last;
+    last.positions_done = 2;
+    last.last = true;
+    other.send(frame_kind::terminal, make_body(std::move(last)));
+  });
+  wire::ReadLensT request;
+  request.follow = true;
+  int parts = 0;
+  const auto end =
+      asking.read_lens(request, [&](const wire::LensResultT& part) {
+        EXPECT_EQ(part.positions.size(), 1u);
+        ++parts;
+      });
+  EXPECT_EQ(parts, 2);
+  EXPECT_EQ(end.value().positions_done, 2u);
+}
+
 TEST_F(ClientTest, LensMergesItsParts) {
   auto& asking = greeted([](peer& other) {
     EXPECT_EQ(other.receive().AsGetLens()->positions.size(), 2u);
