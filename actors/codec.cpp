@@ -23,7 +23,8 @@ values_decoded decode(const decode_values& m) {
 codec_actor::behavior_type codec(codec_state::pointer) {
   return {
       [](const encode_rows& m) {
-        return encode_chunk(m.name, *m.rows.chunk, m.rows.end, m.kept);
+        return encode_chunk(m.name, *m.rows.chunk, m.rows.end, m.kept, nullptr,
+                            m.given_error);
       },
       [](const decode_values& m) { return decode(m); },
   };

@@ -22,6 +22,11 @@ request_actor spawn_request(caf::actor_system& sys, request_context ctx) {
       return spawn_activations_request(sys, std::move(ctx));
     case wire::Body::Search:
       return spawn_search_request(sys, std::move(ctx));
+    case wire::Body::PutConversation:
+    case wire::Body::PutActivations:
+    case wire::Body::PutLens:
+    case wire::Body::FinishConversation:
+      return spawn_put_request(sys, std::move(ctx));
     default:
       return spawn_catalog_request(sys, std::move(ctx));
   }
@@ -63,8 +68,8 @@ void session_state::greet(const frame_received& m) {
 session_state::~session_state() {
   for (auto& [number, promise] : waiting)
     promise.deliver(caf::make_error(caf::sec::request_receiver_down));
-  for (auto& [id, actor] : requests)
-    caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  for (auto& [id, running] : requests)
+    caf::anon_send_exit(running.actor, caf::exit_reason::user_shutdown);
 }
 
 /// A peer that does not read its answers is not read from either.
@@ -96,7 +101,8 @@ void session_state::receive(const frame_received& m) {
   if (!greeted) return greet(m);
   if (const auto* cancel = m.body->AsCancel()) {
     if (auto it = requests.find(cancel->request); it != requests.end())
-      self->send<caf::message_priority::high>(it->second, cancel_request{});
+      self->send<caf::message_priority::high>(it->second.actor,
+                                              cancel_request{});
     return;
   }
   if (const auto* ping = m.body->AsPing()) {
@@ -115,6 +121,14 @@ void session_state::start(const frame_received& m) {
                   {error_code::overloaded,
                    "too many requests in flight on this connection"},
                   false);
+  const auto bytes = m.payload ? m.payload->size() : 0;
+  if (payload_bytes + bytes > limits::payload_in_flight_bytes_max)
+    return refuse(
+        m.request,
+        {error_code::overloaded,
+         "more than " + std::to_string(limits::payload_in_flight_bytes_max) +
+             " bytes of payload in flight on this connection"},
+        false);
   request_context ctx{m.request,
                       uid,
                       std::chrono::steady_clock::now(),
@@ -124,7 +138,13 @@ void session_state::start(const frame_received& m) {
                       m.payload};
   auto actor = spawn_request(self->system(), std::move(ctx));
   self->monitor(actor);
-  requests.emplace(m.request, std::move(actor));
+  requests.emplace(m.request, running_request{std::move(actor), bytes});
+  payload_bytes += bytes;
+}
+
+void session_state::forget(running_requests::iterator request) {
+  payload_bytes -= request->second.payload_bytes;
+  requests.erase(request);
 }
 
 caf::result<frame_sent> session_state::send(const send_frame& m) {
@@ -132,7 +152,7 @@ caf::result<frame_sent> session_state::send(const send_frame& m) {
   auto it = requests.find(m.request);
   if (it == requests.end())
     return caf::make_error(caf::sec::request_receiver_down);
-  if (m.kind == frame_kind::terminal) requests.erase(it);
+  if (m.kind == frame_kind::terminal) forget(it);
   auto promise = self->make_response_promise<sent_promise>();
   ++frames_sent;
   waiting.emplace_back(frames_sent, promise);
@@ -158,9 +178,9 @@ session_actor::behavior_type session(session_state::pointer self,
   // A request that dies without its terminal frame still owes one.
   self->set_down_handler([&state](const caf::down_msg& down) {
     for (auto it = state.requests.begin(); it != state.requests.end(); ++it) {
-      if (it->second.address() != down.source) continue;
+      if (it->second.actor.address() != down.source) continue;
       auto request = it->first;
-      state.requests.erase(it);
+      state.forget(it);
       return state.refuse(request,
                           {error_code::internal, "the request ended early: " +
                                                      to_string(down.reason)},
