@@ -12,15 +12,14 @@
 namespace lamina {
 namespace {
 
-/// The first bytes of a prompt, for lists; a cut character is left out.
-std::string preview_of(std::string_view prompt) {
-  constexpr std::size_t preview_bytes_max = 96;
-  return utf8_stream{}.push(prompt.substr(0, preview_bytes_max));
-}
-
 constexpr auto disk_timeout = std::chrono::seconds(30);
 
 }  // namespace
+
+std::string preview_of(std::string_view text) {
+  constexpr std::size_t preview_bytes_max = 96;
+  return utf8_stream{}.push(text.substr(0, preview_bytes_max));
+}
 
 std::int64_t now_unix_ms() {
   using namespace std::chrono;
@@ -187,22 +186,28 @@ result<catalog_state::entry*> catalog_state::create(
   if (!hosted.model || !hosted.actor)
     return fail(error_code::unavailable,
                 "model '" + m.model + "' is not ready: " + hosted.health);
+  auto& e = add_entry(m.uid, m.model);
+  e.record.fingerprint = hosted.model->origin().model_fingerprint;
+  e.record.root = root_of(hosted.model->origin());
+  e.record.shape = hosted.model->shape();
+  e.record.preview = preview_of(m.options->prompt);
+  return &e;
+}
+
+catalog_state::entry& catalog_state::add_entry(std::uint32_t uid,
+                                               const std::string& model) {
   conversation_id id = 0;
   while (id == 0 || entries.count(id) != 0)
     id = random();
   auto& e = entries[id];
-  auto& r = e.record;
-  r.id = id;
-  r.owner_uid = m.uid;
-  r.model = m.model;
-  r.root = root_of(hosted.model->origin());
-  r.shape = hosted.model->shape();
-  r.created_unix_ms = r.accessed_unix_ms = now_unix_ms();
-  r.preview = preview_of(m.options->prompt);
+  e.record.id = id;
+  e.record.owner_uid = uid;
+  e.record.model = model;
+  e.record.created_unix_ms = e.record.accessed_unix_ms = now_unix_ms();
   e.chunks.emplace();
   e.used = ++uses;
   loaded.insert(id);
-  return &e;
+  return e;
 }
 
 result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
@@ -234,7 +239,7 @@ result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
   plan->stored = e.syncing() ? r.positions : std::min(e.durable, r.positions);
   auto writer = self->spawn(generation, plan);
   self->monitor(writer);
-  e.writer = generation_actor(writer);
+  e.writer = writer_actor(writer);
   e.turns.push_back(e.writer);
   written_by[e.writer.address()] = r.id;
   unload_oldest();
@@ -244,7 +249,7 @@ result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
 result<turn_opened> catalog_state::turn_of(const find_turn& m) {
   BOOST_OUTCOME_TRY(e, owned(m.conversation, m.uid));
   return turn_opened{m.conversation,
-                     e->turns.empty() ? generation_actor{} : e->turns.back()};
+                     e->turns.empty() ? writer_actor{} : e->turns.back()};
 }
 
 void catalog_state::update(const update_chunk& m) {
@@ -256,6 +261,11 @@ void catalog_state::update(const update_chunk& m) {
       e.record.positions, static_cast<position_t>(first_position(m.index) +
                                                   m.record.tokens.size()));
   (*e.chunks)[m.index] = m.record;
+  if (!e.record.preview.empty() || m.index != 0) return;
+  std::string begin;  // of what was brought without a prompt
+  for (const auto& token : m.record.tokens)
+    begin += token.bytes;
+  e.record.preview = preview_of(begin);
 }
 
 void catalog_state::mark(const mark_chunk& m) {
@@ -264,7 +274,7 @@ void catalog_state::mark(const mark_chunk& m) {
   auto& chunks = *it->second.chunks;
   if (m.index >= chunks.size() || chunks[m.index].name != m.name) return;
   auto& c = chunks[m.index];
-  if (m.activations) c.embed = c.resid_post = c.final_norm = *m.activations;
+  if (m.activations) set_activations(c, *m.activations);
   if (m.lens) c.lens = *m.lens;
 }
 
@@ -273,9 +283,10 @@ void catalog_state::close(const close_turn& m) {
   if (it == entries.end()) return;
   auto& e = it->second;
   e.writer = nullptr;
+  e.import = nullptr;
   if (m.state) {
     e.record.state = *m.state;
-    ++e.record.turns;
+    e.record.turns += m.turns;
   } else if (e.record.positions == 0) {
     erase(it);  // a new conversation that came to nothing
   }
@@ -303,9 +314,7 @@ void catalog_state::writer_down(const caf::down_msg& m) {
   auto it = entries.find(id);
   if (it == entries.end()) return check_drained();
   auto& e = it->second;
-  auto is_it = [&](const generation_actor& g) {
-    return g.address() == m.source;
-  };
+  auto is_it = [&](const writer_actor& w) { return w.address() == m.source; };
   std::erase_if(e.turns, is_it);
   e.cut |= static_cast<bool>(m.reason);
   if (e.writer && is_it(e.writer)) cut_off(e);
@@ -381,6 +390,8 @@ catalog_self::behavior_type catalog(catalog_state::pointer self,
   return {
       [&state](const open_turn& m) { return state.open(m); },
       [&state](const find_turn& m) { return state.turn_of(m); },
+      [&state](const open_import& m) { return state.begin_import(m); },
+      [&state](const find_import& m) { return state.import_of(m); },
       [&state](const update_chunk& m) { state.update(m); },
       [&state](const mark_chunk& m) { state.mark(m); },
       [&state](const chunk_found& m) { state.found(m); },

@@ -34,7 +34,13 @@ using catalog_self = catalog_actor::extend<reacts_to<access_flush_due>,
 struct catalog_options {
   std::chrono::milliseconds abandon_after{10'000};
   std::uint32_t loaded_max = 256;  // conversations with chunks in memory
+  std::uint32_t imports_max = 8;   // at once
+  /// Raw chunks of one import on their way to disk.
+  std::uint64_t import_in_flight_bytes_max = 128u << 20;
 };
+
+/// The first bytes of a text, for lists; a cut character is left out.
+std::string preview_of(std::string_view text);
 
 /// Milliseconds since 1970, as conversations are stamped.
 std::int64_t now_unix_ms();
@@ -61,10 +67,11 @@ struct catalog_state {
     bool busy() const { return static_cast<bool>(writer); }
     bool syncing() const { return !turns.empty(); }
     position_t size() const { return record.positions; }
-    generation_actor writer;              // the turn that runs; null: none
-    std::vector<generation_actor> turns;  // it, and those still syncing
-    position_t durable = 0;               // positions that are synced
-    std::vector<fork_waiting> forks;      // wait for positions to be durable
+    writer_actor writer;              // the turn that runs; null: none
+    std::vector<writer_actor> turns;  // it, and those still syncing
+    import_actor import;              // the writer, when it is one
+    position_t durable = 0;           // positions that are synced
+    std::vector<fork_waiting> forks;  // wait for positions to be durable
     std::vector<std::function<void()>> when_synced;  // after the last turn
     bool cut = false;        // a turn died: what is known must be written
     bool removing = false;   // its deletion is on the way to disk
@@ -94,6 +101,9 @@ struct catalog_state {
   caf::result<result<turn_opened>> open(const open_turn& m);
   result<turn_opened> start_turn(entry& e, const open_turn& m);
   result<entry*> create(const open_turn& m, const hosted_model& hosted);
+  entry& add_entry(std::uint32_t uid, const std::string& model);
+  result<import_opened> begin_import(const open_import& m);
+  result<import_opened> import_of(const find_import& m);
   result<turn_opened> turn_of(const find_turn& m);
   void update(const update_chunk& m);
   void mark(const mark_chunk& m);

@@ -22,10 +22,12 @@ void give_up_pending(chunk_record& chunk) {
 void catalog_state::cut_off(entry& e) {
   e.writer = nullptr;
   auto& r = e.record;
+  const bool imported = static_cast<bool>(std::exchange(e.import, nullptr));
   if (!e.chunks || e.chunks->empty() || e.chunks->back().tokens.empty()) return;
-  if (e.chunks->back().tokens.back().turn !=
-      static_cast<std::uint16_t>(r.turns))
-    return;
+  // What is brought has turns of its own.
+  const auto turn = e.chunks->back().tokens.back().turn;
+  if (imported) r.turns = turn;
+  if (turn != static_cast<std::uint16_t>(r.turns)) return;
   r.state = turn_state::interrupted;
   ++r.turns;
   e.cut = true;

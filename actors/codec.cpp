@@ -23,8 +23,8 @@ values_decoded decode(const decode_values& m) {
 rows_encoded codec_state::encode(const encode_rows& m) {
   using clock = std::chrono::steady_clock;
   const auto begin = clock::now();
-  auto values =
-      encode_chunk(m.name, *m.rows.chunk, m.rows.end, m.kept, m.book.get());
+  auto values = encode_chunk(m.name, *m.rows.chunk, m.rows.end, m.kept,
+                             m.book.get(), m.given_error);
   const auto& shape = m.rows.chunk->shape();
   status.raw_bytes_encoded += m.rows.end * shape.slots() * shape.row_bytes();
   status.encode_seconds +=

@@ -16,9 +16,9 @@ generation_state::~generation_state() {
         fail(error_code::unavailable, "the turn ended before it began")));
   // One that died leaves rows in flight, which nothing would ever evict, and
   // lens records of a tail whose name the next turn takes.
-  if (!plan.view || !sequence || drained()) return;
+  if (!view || !sequence || drained()) return;
   for (auto i = stored_next; i < log.chunks().size(); ++i)
-    caf::anon_send(plan.view->shard_of(log.chunk(i).name),
+    caf::anon_send(view->shard_of(log.chunk(i).name),
                    discard_chunk{log.chunk(i).name});
 }
 
@@ -26,7 +26,7 @@ std::vector<token_record> generation_state::prompt_tokens(
     const std::vector<token_id>& ids) const {
   const auto& text = plan.hosted.model->text();
   std::vector<token_record> tokens;
-  auto turn = static_cast<std::uint16_t>(plan.record.turns);
+  auto turn = static_cast<std::uint16_t>(record.turns);
   for (auto id : ids) {
     auto who = text.is_special(id) ? role::system : role::user;
     tokens.push_back({id, who, turn, std::string(text.bytes_of(id))});
@@ -36,13 +36,14 @@ std::vector<token_record> generation_state::prompt_tokens(
 
 void generation_state::start() {
   const auto& options = *plan.options;
-  log = turn_log(plan.record.id, plan.record.root, std::move(plan.chunks),
+  log = turn_log(record.id, record.root, std::move(plan.chunks),
                  {options.capture, options.lens});
+  kept = options.kept.value_or(plan.hosted.kept);
   turn_first = log.size();
   known_chunks = static_cast<std::uint32_t>(log.chunks().size());
   if (options.prompt.empty())
     return fail_turn({error_code::invalid_argument, "the prompt is empty"});
-  self->request(plan.view->tokenizer, caf::infinite,
+  self->request(view->tokenizer, caf::infinite,
                 encode_prompt{plan.hosted.model, plan.options, turn_first == 0})
       .then(
           [this](const token_ids_result& ids) {
@@ -58,7 +59,7 @@ void generation_state::start() {
 void generation_state::begin(const std::vector<token_id>& prompt) {
   const auto& options = *plan.options;
   auto request = std::make_shared<sequence_request>();
-  request->conversation = plan.record.id;
+  request->conversation = record.id;
   request->capture = options.capture;
   request->capture_from = options.capture
                               ? log.capture_from()
@@ -66,9 +67,8 @@ void generation_state::begin(const std::vector<token_id>& prompt) {
   // What an earlier turn could not store goes with this one.
   request->capture_from =
       std::min(request->capture_from, first_position(chunk_of(plan.stored)));
-  first_written = sealed_next = commit_next = stored_next =
-      chunk_of(request->capture_from);
-  commits = in_order<sealed_chunk>(sealed_next);
+  sealed_next = chunk_of(request->capture_from);
+  begin_at(sealed_next);
   lens_end = std::min(turn_first, first_position(first_written));
   request->tokens = log.ids();
   request->tokens.insert(request->tokens.end(), prompt.begin(), prompt.end());
@@ -102,17 +102,16 @@ void generation_state::record_prompt(std::vector<token_record> tokens) {
     touched.insert(log.append(std::move(t)));
   answer_first = log.size();
   for (auto index : touched)
-    self->send(plan.view->catalog,
-               update_chunk{plan.record.id, index, log.chunk(index)});
+    self->send(view->catalog, update_chunk{record.id, index, log.chunk(index)});
 }
 
 void generation_state::begun(sequence_id id) {
   sequence = id;
-  ++plan.record.turns;
+  ++record.turns;
   // Before anything else, so that eviction leaves what there is alone.
-  plan.record.state = turn_state::running;
+  record.state = turn_state::running;
   if (turn_first != 0)
-    write({put_conversation{plan.record}}, [](const result<ops_written>&) {});
+    write({put_conversation{record}}, [](const result<ops_written>&) {});
   if (cancel_wanted) cancel();
   for (auto& [promise, watch] : std::exchange(early, {}))
     promise.deliver(admit(watch));
@@ -140,8 +139,8 @@ watch_result generation_state::admit(const watch_turn& m) {
   v.wait_durable = m.wait_durable;
   self->monitor(m.viewer);
   viewers.push_back(std::move(v));
-  return turn_watched{plan.record.id, plan.record.model,
-                      static_cast<std::uint16_t>(plan.record.turns - 1),
+  return turn_watched{record.id, record.model,
+                      static_cast<std::uint16_t>(record.turns - 1),
                       viewers.back().next};
 }
 
@@ -165,6 +164,7 @@ void generation_state::advance(const sequence_progress& p) {
   if (p.finished) {
     finished = true;
     reason = *p.finished;
+    ended_as = end_state();
   }
   if (!plan.options->capture) seal_uncaptured();
   if (p.finished) finish();
@@ -173,7 +173,7 @@ void generation_state::advance(const sequence_progress& p) {
 
 void generation_state::add_token(token_id id) {
   const auto& text = plan.hosted.model->text();
-  auto turn = static_cast<std::uint16_t>(plan.record.turns - 1);
+  auto turn = static_cast<std::uint16_t>(record.turns - 1);
   last_token = clock::now();
   if (log.size() == answer_first) first_token = last_token;
   auto index = chunk_of(log.size());
@@ -182,16 +182,16 @@ void generation_state::add_token(token_id id) {
   const auto& chunk = log.chunk(index);
   if (row_in_chunk(log.size() - 1) != 0 && chunk.name != before) {
     // The tail became a full chunk: what is in memory moves to its new name.
-    const auto& shard = plan.view->shard_of(chunk.name);
+    const auto& shard = view->shard_of(chunk.name);
     if (auto it = rows.find(index); it != rows.end())
       self->send(shard, publish_rows{chunk.name, it->second});
     if (auto it = lens.find(index); it != lens.end())
       self->send(shard, publish_lens_block{
                             chunk.name,
                             std::make_shared<const lens_block>(it->second)});
-    self->send(plan.view->shard_of(before), discard_chunk{before});
+    self->send(view->shard_of(before), discard_chunk{before});
   }
-  self->send(plan.view->catalog, update_chunk{plan.record.id, index, chunk});
+  self->send(view->catalog, update_chunk{record.id, index, chunk});
 }
 
 void generation_state::add_rows(const ready_rows& ready) {
@@ -202,7 +202,7 @@ void generation_state::add_rows(const ready_rows& ready) {
   }
   const auto& chunk = log.chunk(index);
   rows[index] = ready;
-  self->send(plan.view->shard_of(chunk.name), publish_rows{chunk.name, ready});
+  self->send(view->shard_of(chunk.name), publish_rows{chunk.name, ready});
   if (plan.options->lens == lens_mode::on_demand)
     lens_at(first_position(index) + ready.end);
   if (ready.end == chunk_positions) seal(index, ready);
@@ -216,7 +216,7 @@ void generation_state::add_lens(const lens_rows& records) {
     if (added) it->second = make_lens_block(records.layers);
     merge(it->second, first_position(index), records);
     const auto& chunk_name = log.chunk(index).name;
-    self->send(plan.view->shard_of(chunk_name),
+    self->send(view->shard_of(chunk_name),
                publish_lens_block{
                    chunk_name, std::make_shared<const lens_block>(it->second)});
   }
@@ -227,7 +227,7 @@ void generation_state::finish() {
   for (auto& [index, ready] : std::map(rows))
     seal(index, ready);
   flush_uncaptured();
-  self->send(plan.view->catalog, close_turn{plan.record.id, end_state()});
+  self->send(view->catalog, close_turn{record.id, end_state()});
   end_when_served();
 }
 
@@ -235,14 +235,15 @@ void generation_state::fail_turn(const error& why) {
   if (finished) return;
   finished = true;
   failure = why;
-  spdlog::warn("generation {}: {}", plan.record.id, lamina::to_string(why));
+  ended_as = end_state();
+  spdlog::warn("generation {}: {}", record.id, lamina::to_string(why));
   if (!early.empty()) watched = true;
   for (auto& [promise, watch] : std::exchange(early, {}))
     promise.deliver(watch_result(fail(why.code, why.context)));
   for (auto& [index, ready] : std::map(rows))
     seal(index, ready);
   if (sequence) flush_uncaptured();
-  self->send(plan.view->catalog, close_turn{plan.record.id, end_state()});
+  self->send(view->catalog, close_turn{record.id, end_state()});
   serve_all();
   end_when_served();
 }
@@ -252,6 +253,8 @@ generation_self::behavior_type generation(
   auto& state = self->state;
   state.started = state.last_token = generation_state::clock::now();
   state.plan = std::move(*plan);
+  state.record = state.plan.record;
+  state.view = state.plan.view;
   self->set_down_handler([&state](const caf::down_msg& down) {
     if (down.source ==
         caf::actor_cast<caf::actor_addr>(state.plan.hosted.actor))
@@ -272,7 +275,7 @@ generation_self::behavior_type generation(
       [&state](const pin_turn& m) { return state.pin(m.pinned); },
       [&state](const sequence_advanced& m) { state.advance(*m.progress); },
       [&state](const sequence_failed& m) { state.fail_turn(m.reason); },
-      [&state](const view_changed& m) { state.plan.view = m.view; },
+      [&state](const view_changed& m) { state.view = m.view; },
       [&state](const end_due&) { state.self->quit(); },
       [&state](const abandon_due& m) {
         if (m.epoch != state.abandon_epoch) return;

@@ -6,23 +6,18 @@
 // cancelled after `abandon_after`, or finishes when the client asked for that.
 // It ends when everything is durable and the last viewer has been served.
 //
-// The write path of a chunk: rows in flight are published to the shard; the
-// full chunk is encoded, published again and committed, in order; then its
-// bytes are returned to the model as credit. A failure on that path costs the
-// chunk's activations, which the ledger says, never the text.
+// What happens to a chunk on its way to disk is conversation_writer's.
 #pragma once
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_response_promise.hpp>
 #include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <vector>
 
-#include "actors/generations/turn_log.hpp"
+#include "actors/conversation_writer.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/model/tokenizer/tokenizer.hpp"
 
@@ -47,7 +42,7 @@ struct generation_plan {
   std::chrono::milliseconds abandon_after{10'000};
 };
 
-struct generation_state {
+struct generation_state : conversation_writer {
   using pointer = generation_self::stateful_pointer<generation_state>;
   using clock = std::chrono::steady_clock;
   using watch_promise = caf::typed_response_promise<watch_result>;
@@ -61,13 +56,6 @@ struct generation_state {
     utf8_stream text;
   };
 
-  /// A chunk whose rows are complete, on its way to disk.
-  struct sealed_chunk {
-    std::uint32_t index = 0;
-    std::vector<stored_value_ptr> values;  // empty: not captured or dropped
-    std::uint64_t credit = 0;
-  };
-
   /// Hears how far the turn's lens records are.
   struct follower {
     lens_follower_actor handle;
@@ -76,9 +64,8 @@ struct generation_state {
     bool told_settled = false;
   };
 
-  generation_state(pointer actor)
-      : self(actor), log(0, {}, {}, {}), commits(0) {}
-  ~generation_state();
+  explicit generation_state(pointer actor) : self(actor) {}
+  ~generation_state() override;
 
   // Beginning.
   void start();
@@ -101,25 +88,19 @@ struct generation_state {
 
   // Write path.
   void seal(std::uint32_t index, const ready_rows& rows);
-  void encode(std::uint32_t index, const ready_rows& rows);
-  void teach(const digest& name, const ready_rows& rows);
+  void without_book(const digest& name, const ready_rows& rows) override;
   void defer_lens(std::uint32_t index, const ready_rows& rows);
   void lens_ready(std::uint32_t index, const digest& name,
                   const lens_rows_ptr& rows);
-  void commit_sealed();
-  void commit(sealed_chunk chunk);
-  void committed(const sealed_chunk& chunk, const digest& name,
-                 const result<ops_written>& outcome);
   void seal_uncaptured();
   void flush_uncaptured();
-  void commit_end();
-  void write(std::vector<write_op> ops,
-             std::function<void(const result<ops_written>&)> then);
-  void mark(std::uint32_t index, const digest& name,
-            std::optional<presence> activations, std::optional<presence> lens);
-  void note(const mark_chunk& m);
+  void ask_codec(const codec_actor& whom, encode_rows command,
+                 encoded_handler then) override;
+  void ask_disk(const disk_actor& whom, write_ops command,
+                written_handler then) override;
+  void credit_returned(std::uint64_t bytes) override;
+  void settled() override { end_when_served(); }
   caf::result<acknowledgement> pin(bool pinned);
-  void lose_durability(const error& why);
   bool drained() const { return finished && outstanding == 0; }
   bool came_to_nothing() const { return log.size() == turn_first; }
   std::optional<turn_state> end_state() const;
@@ -147,23 +128,13 @@ struct generation_state {
 
   static inline const char* name = "generation";
   pointer self;
-  generation_plan plan;
-  turn_log log;
+  generation_plan plan;       // its record and view are the writer's now
   position_t turn_first = 0;  // of this turn's first token
   position_t answer_first = 0;
   std::optional<sequence_id> sequence;
   std::map<std::uint32_t, ready_rows> rows;  // newest, of unsealed chunks
-  std::map<std::uint32_t, lens_block> lens;  // records that go with a commit
-  ready_rows predecessor;  // the chunk before the next one to seal
-  in_order<sealed_chunk> commits;
-  std::uint32_t known_chunks = 0;     // how many there were before this turn
-  std::uint32_t first_written = 0;    // the first chunk this turn writes
-  std::uint32_t sealed_next = 0;      // chunks below are sealed
-  std::uint32_t commit_next = 0;      // commits of chunks below are under way
-  std::uint32_t stored_next = 0;      // chunks below are known to be on disk
-  std::set<std::uint32_t> written;    // those beyond it that are, too
-  std::set<std::uint32_t> unwritten;  // those whose commit failed
-  std::uint32_t outstanding = 0;  // encodes, lens blocks and commits under way
+  ready_rows predecessor;         // the chunk before the next one to seal
+  std::uint32_t sealed_next = 0;  // chunks below are sealed
   position_t lens_end = 0;  // records below are there, or made when asked for
   std::set<std::uint32_t> lens_chunks;  // those beyond it that are, too
   std::uint32_t lens_outstanding = 0;   // deferred chunks
@@ -172,14 +143,10 @@ struct generation_state {
   bool cancel_wanted = false;
   bool teaching = false;         // the book learner has rows of ours
   bool ending = false;           // end_due is on its way
-  bool closing = false;          // the last commit is out
-  bool cut = false;              // stale chunks behind its first were cut
   std::optional<error> failure;  // of the turn
-  std::optional<error> not_durable;
   finish_reason reason = finish_reason::length;
   std::optional<std::uint32_t> last_token_text_bytes;
   std::uint32_t prompt_reused = 0;
-  std::uint32_t dropped_positions = 0;
   std::vector<viewer> viewers;
   std::vector<follower> followers;
   std::vector<std::pair<watch_promise, watch_turn>> early;  // before begun

@@ -106,7 +106,7 @@ void generation_state::leave(const caf::actor_addr& who) {
 
 wire::DoneT generation_state::done(const viewer& v) const {
   wire::DoneT d;
-  d.conversation = conversation_text(plan.record.id);
+  d.conversation = conversation_text(record.id);
   d.finish = name_of(reason);
   d.positions = log.size();
   d.durable = closing && drained() && !not_durable;

@@ -108,24 +108,40 @@ struct follow_lens {
   lens_follower_actor follower;
 };
 
+/// Whoever writes a conversation: the catalog knows no more of it.
+using writer_actor =
+    caf::typed_actor<answers<watch_turn, watch_result>, reacts_to<leave_turn>,
+                     answers<follow_lens, lens_grew>, reacts_to<cancel_turn>,
+                     reacts_to<mark_chunk>, reacts_to<view_changed>,
+                     answers<pin_turn, acknowledgement>>;
+
 /// One running turn: between the model, the write path and its viewers. It
 /// outlives the session that began it and ends when all of it is durable.
-using generation_actor = caf::typed_actor<
-    answers<watch_turn, watch_result>, reacts_to<leave_turn>,
-    answers<follow_lens, lens_grew>, reacts_to<cancel_turn>,
-    reacts_to<mark_chunk>, reacts_to<view_changed>,
-    answers<pin_turn, acknowledgement>>::extend_with<sequence_sink>;
+using generation_actor = writer_actor::extend_with<sequence_sink>;
 
 struct turn_opened {
   conversation_id conversation = 0;
-  generation_actor generation;
+  writer_actor generation;
+};
+
+/// Writes a conversation whose activations a client brings. It ends when all of
+/// it is durable, or, as interrupted, with the session that brings it.
+using import_actor = writer_actor::extend<answers<bring_rows, import_result>,
+                                          answers<bring_lens, import_result>,
+                                          answers<end_import, import_result>>;
+
+struct import_opened {
+  conversation_id conversation = 0;
+  import_actor import;
 };
 
 /// Every conversation: tokens, chunk names, ledger, who may write. Spawns the
 /// generations.
 using catalog_actor = caf::typed_actor<
     answers<open_turn, result<turn_opened>>,
-    answers<find_turn, result<turn_opened>>, reacts_to<update_chunk>,
+    answers<find_turn, result<turn_opened>>,
+    answers<open_import, result<import_opened>>,
+    answers<find_import, result<import_opened>>, reacts_to<update_chunk>,
     reacts_to<mark_chunk>, reacts_to<chunk_found>, reacts_to<store_evicted>,
     reacts_to<close_turn>, reacts_to<positions_made_durable>,
     answers<locate_positions, locate_result>,

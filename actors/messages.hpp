@@ -8,6 +8,8 @@
 // Messages never leave the process, so none is serialisable.
 #pragma once
 
+#include <caf/actor_addr.hpp>
+#include <caf/actor_control_block.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <concepts>
 #include <cstdint>
@@ -144,6 +146,7 @@ struct encode_rows {
   ready_rows rows;
   quality kept = quality::lossless;
   codebook_ptr book = nullptr;  // of the rows' root; null: there is none
+  float given_error = 0;        // that the rows came with; 0: they are exact
 };
 using rows_encoded = std::vector<stored_value_ptr>;
 
@@ -417,6 +420,26 @@ struct chunk_found {
 struct close_turn {
   conversation_id conversation = 0;
   std::optional<turn_state> state;  // none: the turn came to nothing
+  std::uint32_t turns = 1;          // it wrote; an import may bring several
+};
+/// What a client says of the activations that it brings.
+struct import_declaration {
+  std::string model;
+  digest fingerprint;  // of the model; all zero: not known
+  capture_shape shape;
+  site_mask sites = 0;
+  quality kept = quality::lossless;
+};
+/// Begins a conversation whose activations were computed elsewhere.
+struct open_import {
+  std::uint32_t uid = 0;
+  import_declaration declared;
+  caf::strong_actor_ptr session;  // that brings it: it ends with this one
+};
+/// The import that writes a conversation: conversation_busy when a turn does.
+struct find_import {
+  std::uint32_t uid = 0;
+  conversation_id conversation = 0;
 };
 /// Everything of the conversation up to here is synced.
 struct positions_made_durable {
@@ -505,6 +528,37 @@ struct catalog_status {
   std::uint64_t running = 0;
 };
 
+// ---- import ---------------------------------------------------------------
+
+/// The next tokens and their rows, [slot][position][width] of the sites that
+/// were declared. The reply is the sender's credit for more.
+struct bring_rows {
+  caf::actor_addr session;  // another than the one that began is refused
+  position_t begin = 0;
+  std::vector<token_record> tokens;
+  std::shared_ptr<const std::vector<std::byte>> rows;  // null: they have none
+  float relative_error = 0;                            // that the rows have
+};
+/// Lens records of positions that were brought.
+struct bring_lens {
+  caf::actor_addr session;
+  lens_rows_ptr records;
+};
+/// Nothing follows. With `wait_durable` the reply comes when all is synced.
+struct end_import {
+  caf::actor_addr session;
+  bool wait_durable = false;
+};
+struct import_progress {
+  conversation_id conversation = 0;
+  position_t positions = 0;
+  position_t durable_positions = 0;
+  bool durable = false;
+  std::optional<error> not_durable;
+  std::uint32_t dropped_positions = 0;
+};
+using import_result = result<import_progress>;
+
 // ---- tokenizer ------------------------------------------------------------
 
 /// What a turn's prompt is in token ids.
@@ -560,6 +614,7 @@ struct load_rows {
   position_t position_end = 0;       // where rows that will be asked for end
   bool exact = false;        // recompute rather than take rows with an error
   bool stored_only = false;  // these rows are not worth a recomputation
+  bool brought = false;      // they cannot be computed again
   bool restore = false;      // what was recomputed is stored again, as `kept`
   quality kept = quality::lossless;
 
@@ -573,6 +628,7 @@ struct load_rows {
     load.model = record.model;
     load.root = record.root;
     load.shape = record.shape;
+    load.brought = record.is_brought();
     load.name = chunk_name;
     load.chunk = index;
     load.row_begin = begin;

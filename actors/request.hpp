@@ -103,6 +103,7 @@ request_actor spawn_activations_request(caf::actor_system& sys,
 request_actor spawn_search_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_plan_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_bench_request(caf::actor_system& sys, request_context ctx);
+request_actor spawn_put_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_catalog_request(caf::actor_system& sys,
                                     request_context ctx);
 

@@ -45,6 +45,11 @@ wire::ConversationT to_wire(const conversation_record& r) {
   w.forked_at = r.forked_at;
   w.root = to_string(r.root);
   w.preview = r.preview;
+  if (r.fingerprint != digest{}) w.fingerprint = to_string(r.fingerprint);
+  w.origin = r.origin;
+  w.layers = r.shape.layers;
+  w.width = r.shape.width;
+  w.dtype = static_cast<std::uint8_t>(r.shape.element);
   return w;
 }
 

@@ -30,6 +30,16 @@ std::optional<error> check(const wire::GetLensT& ask) {
   return std::nullopt;
 }
 
+/// Brought rows are read by the head of the very model that they say they are
+/// of; they are never computed again.
+bool reads_brought(const model& loaded, const conversation_record& record) {
+  const auto shape = loaded.shape();
+  return record.is_brought() &&
+         loaded.origin().model_fingerprint == record.fingerprint &&
+         shape.layers == record.shape.layers &&
+         shape.width == record.shape.width;
+}
+
 }  // namespace
 
 void lens_request_state::stop(const error& e) {
@@ -85,7 +95,8 @@ std::optional<error> lens_request_state::take_record(
   record = found;
   auto hosted = ctx.view->models.find(record.model);
   if (hosted != ctx.view->models.end() && hosted->second.model &&
-      root_of(hosted->second.model->origin()) == record.root) {
+      (root_of(hosted->second.model->origin()) == record.root ||
+       reads_brought(*hosted->second.model, record))) {
     model = hosted->second.model;
     kept = hosted->second.kept;
   }

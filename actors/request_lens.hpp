@@ -157,7 +157,7 @@ struct lens_request_state {
   conversation_id asked_id = 0;            // of the range
   position_t cursor = 0;                   // first position not answered
   std::optional<position_t> range_end;     // of the range, once it is known
-  generation_actor turn;                   // that is followed
+  writer_actor turn;                       // that is followed
   position_t grown = 0;  // its records below are there, or made when asked for
   bool settled = true;   // nothing runs that would have to be waited for
   bool measured_once = false;

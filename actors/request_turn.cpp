@@ -26,7 +26,7 @@ struct turn_request_state {
   static inline const char* name = "request_turn";
   pointer self;
   request_context ctx;
-  generation_actor generation;
+  writer_actor generation;
   bool owns_turn = false;  // Generate: cancelling means the turn
   bool cancel_wanted = false;
   bool joined = false;  // the turn tells us what happens

@@ -193,6 +193,13 @@ void rows_state::take_decoded() {
 /// `because`: why the stored rows are not enough, for the error if this fails.
 void rows_state::recompute(const error& because) {
   if (wanted.stored_only) return answer(fail(because.code, because.context));
+  if (wanted.brought)
+    return answer(fail(
+        because.code,
+        "the activations of position " +
+            std::to_string(first_position(wanted.chunk) + wanted.row_begin) +
+            " cannot be read (" + because.context +
+            "), and they were brought: they cannot be computed again"));
   auto hosted = view->models.find(wanted.model);
   if (hosted == view->models.end() || !hosted->second.actor ||
       root_of(hosted->second.model->origin()) != wanted.root)

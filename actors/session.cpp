@@ -27,6 +27,11 @@ request_actor spawn_request(caf::actor_system& sys, request_context ctx) {
       return spawn_plan_request(sys, std::move(ctx));
     case wire::Body::BenchCodec:
       return spawn_bench_request(sys, std::move(ctx));
+    case wire::Body::PutConversation:
+    case wire::Body::PutActivations:
+    case wire::Body::PutLens:
+    case wire::Body::FinishConversation:
+      return spawn_put_request(sys, std::move(ctx));
     default:
       return spawn_catalog_request(sys, std::move(ctx));
   }
@@ -68,8 +73,8 @@ void session_state::greet(const frame_received& m) {
 session_state::~session_state() {
   for (auto& frame : waiting)
     frame.promise.deliver(caf::make_error(caf::sec::request_receiver_down));
-  for (auto& [id, actor] : requests)
-    caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+  for (auto& [id, running] : requests)
+    caf::anon_send_exit(running.actor, caf::exit_reason::user_shutdown);
 }
 
 /// A peer that does not read its answers is not read from either.
@@ -102,7 +107,8 @@ void session_state::receive(const frame_received& m) {
   if (!greeted) return greet(m);
   if (const auto* cancel = m.body->AsCancel()) {
     if (auto it = requests.find(cancel->request); it != requests.end())
-      self->send<caf::message_priority::high>(it->second, cancel_request{});
+      self->send<caf::message_priority::high>(it->second.actor,
+                                              cancel_request{});
     return;
   }
   if (const auto* ping = m.body->AsPing()) {
@@ -122,6 +128,14 @@ void session_state::start(const frame_received& m) {
                   {error_code::overloaded,
                    "too many requests in flight on this connection"},
                   false);
+  const auto bytes = m.payload ? m.payload->size() : 0;
+  if (payload_bytes + bytes > limits::payload_in_flight_bytes_max)
+    return refuse(
+        m.request,
+        {error_code::overloaded,
+         "more than " + std::to_string(limits::payload_in_flight_bytes_max) +
+             " bytes of payload in flight on this connection"},
+        false);
   request_context ctx{m.request,
                       uid,
                       std::chrono::steady_clock::now(),
@@ -131,7 +145,13 @@ void session_state::start(const frame_received& m) {
                       m.payload};
   auto actor = spawn_request(self->system(), std::move(ctx));
   self->monitor(actor);
-  requests.emplace(m.request, std::move(actor));
+  requests.emplace(m.request, running_request{std::move(actor), bytes});
+  payload_bytes += bytes;
+}
+
+void session_state::forget(running_requests::iterator request) {
+  payload_bytes -= request->second.payload_bytes;
+  requests.erase(request);
 }
 
 caf::result<frame_sent> session_state::send(const send_frame& m) {
@@ -140,7 +160,7 @@ caf::result<frame_sent> session_state::send(const send_frame& m) {
   if (it == requests.end())
     return caf::make_error(caf::sec::request_receiver_down);
   const bool ends = m.kind == frame_kind::terminal;
-  if (ends) requests.erase(it);
+  if (ends) forget(it);
   auto promise =
       self->make_response_promise<caf::typed_response_promise<frame_sent>>();
   waiting.push_back({++frames_sent, m.frame->size(), ends, promise});
@@ -171,9 +191,9 @@ session_actor::behavior_type session(session_state::pointer self,
   // A request that dies without its terminal frame still owes one.
   self->set_down_handler([&state](const caf::down_msg& down) {
     for (auto it = state.requests.begin(); it != state.requests.end(); ++it) {
-      if (it->second.address() != down.source) continue;
+      if (it->second.actor.address() != down.source) continue;
       auto request = it->first;
-      state.requests.erase(it);
+      state.forget(it);
       return state.refuse(request,
                           {error_code::internal, "the request ended early: " +
                                                      to_string(down.reason)},

@@ -43,6 +43,12 @@ struct unwritten_frame {
 struct session_state {
   using pointer = session_actor::stateful_pointer<session_state>;
 
+  struct running_request {
+    request_actor actor;
+    std::size_t payload_bytes = 0;
+  };
+  using running_requests = std::map<std::uint32_t, running_request>;
+
   explicit session_state(pointer actor) : self(actor) {}
   ~session_state();
 
@@ -54,6 +60,7 @@ struct session_state {
   caf::result<frame_sent> send(const send_frame& m);
   void written(std::uint64_t count);
   void take_next();
+  void forget(running_requests::iterator request);
 
   static inline const char* name = "session";
   pointer self;
@@ -63,7 +70,8 @@ struct session_state {
   std::vector<frame_received> early;  // frames that came before it
   bool greeted = false;
   std::uint32_t newest_request = 0;
-  std::map<std::uint32_t, request_actor> requests;
+  running_requests requests;
+  std::size_t payload_bytes = 0;  // of all of them
   std::uint64_t frames_sent = 0;
   std::uint64_t frames_done = 0;
   std::uint32_t takes_owed = 0;         // frames taken up, not yet allowed for

@@ -16,6 +16,12 @@ bool covers(const ready_rows& rows, std::uint32_t wanted) {
   return (wanted & ~present) == 0;
 }
 
+/// Brought rows may lack a site.
+bool holds_sites(const raw_chunk& chunk, const std::vector<value_key>& keys) {
+  return std::all_of(keys.begin(), keys.end(),
+                     [&](const value_key& key) { return chunk.holds(key.at); });
+}
+
 /// The values asked for, or nothing when one is absent or too short.
 std::vector<stored_value_ptr> pick(const memory_tier::entry& e,
                                    const find_values& m) {
@@ -95,7 +101,7 @@ void shard_state::merge_lens(const digest& chunk, const lens_block& block) {
 caf::result<result<values_found>> shard_state::values_of(const find_values& m) {
   if (const auto* e = tier.find(m.name)) {
     values_found found;
-    if (covers(e->raw, m.rows_wanted)) {
+    if (covers(e->raw, m.rows_wanted) && holds_sites(*e->raw.chunk, m.keys)) {
       found.raw = e->raw;
     } else {
       found.values = pick(*e, m);

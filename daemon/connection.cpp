@@ -13,6 +13,17 @@ namespace lamina {
 namespace asio = boost::asio;
 using asio::use_awaitable;
 
+namespace {
+
+/// Of the credit for frames read ahead: a payload costs one more a megabyte.
+std::int64_t cost_of(const frame_received& frame) {
+  constexpr std::size_t megabyte = 1u << 20;
+  return 1 + static_cast<std::int64_t>(
+                 frame.payload ? frame.payload->size() / megabyte : 0);
+}
+
+}  // namespace
+
 connection::connection(socket s)
     : socket_(std::move(s)),
       may_read_(socket_.get_executor()),
@@ -49,7 +60,8 @@ void connection::send(std::shared_ptr<const std::vector<std::byte>> frame) {
 
 void connection::take_next() {
   asio::post(socket_.get_executor(), [self = shared_from_this()] {
-    ++self->credit_;
+    self->credit_ += self->taken_.front();
+    self->taken_.pop_front();
     self->may_read_.cancel();
   });
 }
@@ -66,7 +78,7 @@ void connection::close() {
 asio::awaitable<void> connection::read_frames() {
   auto self = shared_from_this();
   while (!closing_) {
-    while (credit_ == 0 && !closed_) {
+    while (credit_ <= 0 && !closed_) {
       may_read_.expires_at(std::chrono::steady_clock::time_point::max());
       boost::system::error_code woken;
       co_await may_read_.async_wait(asio::redirect_error(use_awaitable, woken));
@@ -81,7 +93,8 @@ asio::awaitable<void> connection::read_frames() {
       co_return;
     }
     handshake_.cancel();
-    --credit_;
+    taken_.push_back(cost_of(frame.value()));
+    credit_ -= taken_.back();
     caf::anon_send(session_, std::move(frame).value());
   }
 }
@@ -98,13 +111,16 @@ asio::awaitable<result<frame_received>> connection::read_frame() {
   if (header.value().kind != frame_kind::request)
     co_return fail(error_code::malformed_frame,
                    "only requests come from clients");
-  std::vector<std::byte> body(header.value().body_bytes());
-  co_await asio::async_read(socket_, asio::buffer(body),
+  // Apart, so that the payload goes on as it was read.
+  std::vector<std::byte> control(header.value().control_bytes);
+  auto payload =
+      std::make_shared<std::vector<std::byte>>(header.value().payload_bytes);
+  const std::array parts{asio::buffer(control), asio::buffer(*payload)};
+  co_await asio::async_read(socket_, parts,
                             asio::redirect_error(use_awaitable, failed));
   if (failed) co_return fail(error_code::unavailable, failed.message());
-  auto checked = check_body(header.value(), body);
+  auto checked = check_body(header.value(), control, *payload);
   if (!checked) co_return fail(checked.error().code, checked.error().context);
-  auto control = std::span(body).first(header.value().control_bytes);
   auto message = decode_request(control);
   if (!message) co_return fail(message.error().code, message.error().context);
   auto takes =
@@ -113,9 +129,7 @@ asio::awaitable<result<frame_received>> connection::read_frame() {
   frame_received received{
       header.value().request,
       std::make_shared<const wire::BodyUnion>(std::move(message).value())};
-  if (header.value().payload_bytes > 0)
-    received.payload = std::make_shared<const std::vector<std::byte>>(
-        body.begin() + header.value().control_bytes, body.end());
+  if (!payload->empty()) received.payload = std::move(payload);
   co_return received;
 }
 

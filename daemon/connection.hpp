@@ -52,7 +52,8 @@ class connection final : public outbox,
   boost::asio::steady_timer may_read_;   // cancelled: credit came
   boost::asio::steady_timer may_write_;  // cancelled: frames came
   boost::asio::steady_timer handshake_;
-  std::uint32_t credit_;
+  std::int64_t credit_;
+  std::deque<std::int64_t> taken_;  // what frames that went on cost
   std::deque<std::shared_ptr<const std::vector<std::byte>>> queue_;
   std::uint64_t written_ = 0;
   bool closing_ = false;

@@ -97,20 +97,27 @@ result<frame_header> decode_header(std::span<const std::byte> bytes) {
 
 result<void> check_body(const frame_header& header,
                         std::span<const std::byte> body) {
-  if (body.size() != header.body_bytes())
-    return malformed("a frame body of " + std::to_string(body.size()) +
+  return check_body(header, body, {});
+}
+
+result<void> check_body(const frame_header& header,
+                        std::span<const std::byte> control,
+                        std::span<const std::byte> payload) {
+  const std::size_t size = control.size() + payload.size();
+  if (size != header.body_bytes())
+    return malformed("a frame body of " + std::to_string(size) +
                      " bytes: the header announces " +
                      std::to_string(header.body_bytes()));
   std::byte written[frame_header_bytes];
   write_header(header, written);
   const std::uint32_t checksum =
-      crc32c(body, crc32c({written, checksum_offset}));
+      crc32c(payload, crc32c(control, crc32c({written, checksum_offset})));
   if (checksum != header.checksum)
     return malformed("a frame whose checksum does not match its bytes");
   return success();
 }
 
-result<std::vector<std::byte>> try_encode_frame(
+result<std::vector<std::byte>> try_encode_frame_head(
     frame_kind kind, std::uint32_t request, const wire::BodyUnion& body,
     std::span<const std::byte> payload) {
   // Checked before the cast to 32 bits can hide a larger size.
@@ -127,16 +134,23 @@ result<std::vector<std::byte>> try_encode_frame(
   header.payload_bytes = static_cast<std::uint32_t>(payload.size());
   BOOST_OUTCOME_TRYV(check_lengths(header));
 
-  std::vector<std::byte> frame(frame_header_bytes + header.body_bytes());
-  std::byte* const after = frame.data() + frame_header_bytes;
+  std::vector<std::byte> head(frame_header_bytes + header.control_bytes);
+  std::byte* const after = head.data() + frame_header_bytes;
   std::memcpy(after, control.data(), control.size());
-  if (!payload.empty())
-    std::memcpy(after + header.control_bytes, payload.data(), payload.size());
-  write_header(header, frame.data());
-  header.checksum = crc32c({after, header.body_bytes()},
-                           crc32c({frame.data(), checksum_offset}));
-  write_header(header, frame.data());
-  return frame;
+  write_header(header, head.data());
+  header.checksum =
+      crc32c(payload, crc32c({after, header.control_bytes},
+                             crc32c({head.data(), checksum_offset})));
+  write_header(header, head.data());
+  return head;
+}
+
+result<std::vector<std::byte>> try_encode_frame(
+    frame_kind kind, std::uint32_t request, const wire::BodyUnion& body,
+    std::span<const std::byte> payload) {
+  BOOST_OUTCOME_TRY(frame, try_encode_frame_head(kind, request, body, payload));
+  frame.insert(frame.end(), payload.begin(), payload.end());
+  return std::move(frame);
 }
 
 std::vector<std::byte> encode_frame(frame_kind kind, std::uint32_t request,

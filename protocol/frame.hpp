@@ -8,7 +8,7 @@
 //        7     1  flags          0
 //        8     4  request        id, chosen by the client, never reused
 //       12     4  control_bytes  > 0, a multiple of 8
-//       16     4  payload_bytes  in a request 0, but for Search
+//       16     4  payload_bytes  in a request 0, but for Search and Put
 //       20     4  crc32c         of bytes 0..19, control and payload
 //       24        control, then payload
 //
@@ -64,12 +64,22 @@ result<frame_header> decode_header(std::span<const std::byte> bytes);
 result<void> check_body(const frame_header& header,
                         std::span<const std::byte> body);
 
+/// The same for control and payload that lie apart.
+result<void> check_body(const frame_header& header,
+                        std::span<const std::byte> control,
+                        std::span<const std::byte> payload);
+
 /// A whole frame. The body must not be NONE. limit_exceeded when the control
 /// message or the payload outgrows limits.hpp; malformed_frame for a payload in
 /// a request that takes none.
 result<std::vector<std::byte>> try_encode_frame(
     frame_kind kind, std::uint32_t request, const wire::BodyUnion& body,
     std::span<const std::byte> payload = {});
+
+/// The same without the payload at its end, which is then sent as it lies.
+result<std::vector<std::byte>> try_encode_frame_head(
+    frame_kind kind, std::uint32_t request, const wire::BodyUnion& body,
+    std::span<const std::byte> payload);
 
 /// As try_encode_frame, for who answers: a response beyond the limits becomes
 /// the terminal Error (limit_exceeded) of its request, so that the peer is

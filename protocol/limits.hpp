@@ -15,9 +15,24 @@ inline constexpr std::uint32_t control_bytes_max = 4u << 20;
 /// bulk activations are cut into frames below this.
 inline constexpr std::uint32_t payload_bytes_max = 16u << 20;
 
-/// Payload of a request: a search's vector of 262,144 float32 values, beyond
-/// the width of any model. Other requests have none.
-inline constexpr std::uint32_t request_payload_bytes_max = 1u << 20;
+/// Payload of a request: rows of PutActivations, of which one position of 126
+/// layers x 16384 in float32 fits, and records of PutLens.
+inline constexpr std::uint32_t request_payload_bytes_max = 8u << 20;
+
+/// Payload of a Search: a vector of 262,144 float32 values, beyond the width of
+/// any model.
+inline constexpr std::uint32_t search_payload_bytes_max = 1u << 20;
+
+/// Payloads of one connection's requests that are not answered yet.
+inline constexpr std::uint32_t payload_in_flight_bytes_max = 32u << 20;
+
+/// Layers and width of brought activations, and bytes of one of their tokens.
+inline constexpr std::uint32_t brought_layers_max = 4'096;
+inline constexpr std::uint32_t brought_width_max = 1u << 20;
+inline constexpr std::uint32_t brought_token_bytes_max = 4'096;
+
+/// Bytes of the name that a brought conversation's model is to have.
+inline constexpr std::uint32_t brought_name_bytes_max = 256;
 
 /// Payload the daemon puts into one frame of a stream, so that clicks pass.
 inline constexpr std::uint32_t stream_payload_bytes = 1u << 20;

@@ -81,10 +81,13 @@ bool may_send(sender from, wire::Body type) {
   const bool request =
       (type >= wire::Body::Hello && type <= wire::Body::Cancel) ||
       type == wire::Body::Search || type == wire::Body::PlanCapture ||
-      type == wire::Body::BenchCodec || type == wire::Body::ReadLens;
+      type == wire::Body::BenchCodec || type == wire::Body::ReadLens ||
+      (type >= wire::Body::PutConversation &&
+       type <= wire::Body::FinishConversation);
   const bool response =
       (type >= wire::Body::Welcome && type <= wire::Body::Error) ||
-      type == wire::Body::SearchResult || type == wire::Body::Report;
+      type == wire::Body::SearchResult || type == wire::Body::Report ||
+      type == wire::Body::Brought;
   switch (from) {
     case sender::client:
       return request;
@@ -97,9 +100,18 @@ bool may_send(sender from, wire::Body type) {
 }
 
 result<void> check_request_payload(wire::Body type, std::size_t payload_bytes) {
-  if (payload_bytes == 0 || type == wire::Body::Search) return success();
-  return malformed("a " + describe(type) +
-                   " request with a payload: only Search takes one");
+  if (payload_bytes == 0 || type == wire::Body::PutActivations ||
+      type == wire::Body::PutLens)
+    return success();
+  if (type != wire::Body::Search)
+    return malformed("a " + describe(type) + " request with a payload");
+  if (payload_bytes > limits::search_payload_bytes_max)
+    return fail(error_code::limit_exceeded,
+                "a Search's payload of " + std::to_string(payload_bytes) +
+                    " bytes is beyond the limit of " +
+                    std::to_string(limits::search_payload_bytes_max) +
+                    " bytes");
+  return success();
 }
 
 std::string_view name_of(wire::Body type) {

@@ -26,8 +26,8 @@ enum class sender : std::uint8_t { client, daemon, either };
 /// tags come from nobody.
 bool may_send(sender from, wire::Body type);
 
-/// malformed_frame for a request with a payload that takes none; only Search
-/// takes one.
+/// malformed_frame for a request with a payload that takes none: Search,
+/// PutActivations and PutLens take one. limit_exceeded for too large a one.
 result<void> check_request_payload(wire::Body type, std::size_t payload_bytes);
 
 /// "Generate"; "NONE" or "unknown" for what is no message.

@@ -115,6 +115,8 @@ void budget::add(const wire::Conversation* conversation) {
   add(conversation->parent());
   add(conversation->root());
   add(conversation->preview());
+  add(conversation->fingerprint());
+  add(conversation->origin());
   add_tables(conversation->tokens());
   add_tables(conversation->ledger());
 }
@@ -205,6 +207,8 @@ result<void> check_unpack_budget(const wire::Message& message) {
   }
   if (const auto* found = message.body_as_SearchResult())
     cost.add_tables(found->hits());
+  if (const auto* put = message.body_as_PutActivations())
+    cost.add_tables(put->tokens());
   if (cost.exhausted())
     return fail(error_code::limit_exceeded,
                 "a control message that would unpack to more than " +

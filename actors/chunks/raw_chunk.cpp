@@ -39,9 +39,11 @@ void widen(std::span<const std::byte> row, std::span<float> out, Widen one) {
 }  // namespace
 
 // Zeroed, so that a row nobody wrote never shows another chunk's numbers.
-raw_chunk::raw_chunk(capture_shape shape, position_t first_position)
+raw_chunk::raw_chunk(capture_shape shape, position_t first_position,
+                     site_mask sites)
     : shape_(shape),
       first_(first_position),
+      sites_(sites),
       storage_bytes_(shape.slots() * chunk_positions * shape.row_bytes()),
       storage_(static_cast<std::byte*>(
           ::operator new[](storage_bytes_, alignment))) {

@@ -39,15 +39,30 @@ constexpr std::uint32_t slot_of(site s, std::uint32_t layer,
   return s == site::embed ? 0 : s == site::resid_post ? 1 + layer : layers + 1;
 }
 
+/// Which sites there are rows of: bit s for site s.
+using site_mask = std::uint8_t;
+
+constexpr site_mask mask_of(site s) {
+  return static_cast<site_mask>(1u << static_cast<unsigned>(s));
+}
+
+inline constexpr site_mask all_sites = mask_of(site::embed) |
+                                       mask_of(site::resid_post) |
+                                       mask_of(site::final_norm);
+
 /// Layout: [slot][row 0..15][width], row-major, 64-byte aligned.
 class raw_chunk {
  public:
-  raw_chunk(capture_shape shape, position_t first_position);
+  /// Brought activations may lack sites: the rows of these stay zero.
+  raw_chunk(capture_shape shape, position_t first_position,
+            site_mask sites = all_sites);
   raw_chunk(const raw_chunk&) = delete;
   raw_chunk& operator=(const raw_chunk&) = delete;
 
   const capture_shape& shape() const { return shape_; }
   position_t first() const { return first_; }
+  site_mask sites() const { return sites_; }
+  bool holds(site s) const { return (sites_ & mask_of(s)) != 0; }
 
   /// One row: `width` elements of the shape's dtype.
   std::span<const std::byte> row(std::uint32_t slot, std::uint32_t row) const;
@@ -61,6 +76,7 @@ class raw_chunk {
  private:
   capture_shape shape_;
   position_t first_;
+  site_mask sites_;
   std::size_t storage_bytes_;
   struct aligned_delete {
     void operator()(std::byte* p) const;

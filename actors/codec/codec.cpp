@@ -100,12 +100,14 @@ result<void> decode_value_into(raw_chunk& chunk, const stored_value& value,
 }  // namespace
 
 stored_value encode(const value_key& key, const raw_chunk& chunk,
-                    std::uint32_t rows, quality kept, const codebook* book) {
+                    std::uint32_t rows, quality kept, const codebook* book,
+                    float given_error) {
   assert(rows >= 1 && rows <= chunk_positions);
   const capture_shape& shape = chunk.shape();
   if (!is_lossy(kept)) book = nullptr;
   assert(book == nullptr || book->shape() == shape);
   stored_header header{key, kept, shape, rows, layers_of(key, shape)};
+  header.errors = {given_error, given_error, given_error};
   header.book = book == nullptr ? 0 : book->id();
   const std::uint32_t groups = groups_of(header);
   stored_value value{key, rows, begin_value(header)};
@@ -133,12 +135,15 @@ stored_value encode(const value_key& key, const raw_chunk& chunk,
 std::vector<stored_value_ptr> encode_chunk(const digest& chunk_name,
                                            const raw_chunk& chunk,
                                            std::uint32_t rows, quality kept,
-                                           const codebook* book) {
+                                           const codebook* book,
+                                           float given_error) {
   std::vector<stored_value_ptr> values;
-  for (const site s : {site::embed, site::resid_post, site::final_norm})
+  for (const site s : {site::embed, site::resid_post, site::final_norm}) {
+    if (!chunk.holds(s)) continue;
     for (const value_key& key : value_keys(chunk_name, s, chunk.shape()))
       values.push_back(std::make_shared<const stored_value>(
-          encode(key, chunk, rows, kept, book)));
+          encode(key, chunk, rows, kept, book, given_error)));
+  }
   return values;
 }
 

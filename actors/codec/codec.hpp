@@ -22,16 +22,18 @@
 namespace lamina {
 
 /// Encodes rows 0 .. rows-1 of one value's layers. `key` says which. `book`, if
-/// any, has the chunk's shape; lossy values then name it.
+/// any, has the chunk's shape; lossy values then name it. `given_error`: the
+/// relative error that the rows came with; the value's is never less.
 stored_value encode(const value_key& key, const raw_chunk& chunk,
                     std::uint32_t rows, quality kept,
-                    const codebook* book = nullptr);
+                    const codebook* book = nullptr, float given_error = 0);
 
-/// All values of a chunk: every site and layer.
+/// All values of a chunk: every layer of every site that it holds.
 std::vector<stored_value_ptr> encode_chunk(const digest& chunk_name,
                                            const raw_chunk& chunk,
                                            std::uint32_t rows, quality kept,
-                                           const codebook* book = nullptr);
+                                           const codebook* book = nullptr,
+                                           float given_error = 0);
 
 /// What a value's header says, after its checks.
 struct stored_header {

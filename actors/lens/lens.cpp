@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <limits>
 
 #include "actors/lens/distribution.hpp"
 
@@ -43,6 +44,10 @@ namespace {
 
 token_rating rating(std::span<const float> row, token_id token,
                     double log_normaliser) {
+  // Brought tokens may be of a larger vocabulary: never predicted.
+  if (token >= row.size())
+    return {static_cast<std::uint32_t>(row.size()),
+            -std::numeric_limits<float>::infinity()};
   return {rank_of(row, token), static_cast<float>(row[token] - log_normaliser)};
 }
 

@@ -8,21 +8,22 @@ namespace lamina {
 namespace {
 
 constexpr std::uint16_t record_version = 1;
+/// Of a conversation that has a fingerprint or another origin than the engine.
+constexpr std::uint16_t record_version_origin = 2;
 
 error corrupt(const char* what) {
   return {error_code::corrupt, std::string("record: ") + what};
 }
 
 // The version that every record starts with.
-result<void> expect_version(byte_reader& in) {
+result<std::uint16_t> expect_version(byte_reader& in, std::uint16_t newest) {
   const auto version = in.get<std::uint16_t>();
   if (!in.ok() || version == 0) return corrupt("no version");
-  if (version > record_version)
+  if (version > newest)
     return fail(error_code::unsupported_version,
                 "record: version " + std::to_string(version) +
-                    " is newer than this build's " +
-                    std::to_string(record_version));
-  return success();
+                    " is newer than this build's " + std::to_string(newest));
+  return version;
 }
 
 void put_digest(byte_writer& out, const digest& d) {
@@ -88,9 +89,18 @@ std::string_view to_string(presence p) {
   return "unknown";
 }
 
+void set_activations(chunk_record& chunk, presence p) {
+  const bool none_asked = chunk.resid_post == presence::never_asked;
+  for (presence* at : {&chunk.embed, &chunk.resid_post, &chunk.final_norm})
+    if (none_asked || *at != presence::never_asked) *at = p;
+}
+
 std::vector<std::byte> encode(const conversation_record& r) {
   byte_writer out(100 + r.model.size() + r.preview.size());
-  out.put(record_version).put(r.id).put(r.owner_uid);
+  const bool has_origin = r.is_brought() || r.fingerprint != digest{};
+  out.put(has_origin ? record_version_origin : record_version)
+      .put(r.id)
+      .put(r.owner_uid);
   put_digest(out, r.root);
   out.put(r.shape.layers)
       .put(r.shape.width)
@@ -105,13 +115,17 @@ std::vector<std::byte> encode(const conversation_record& r) {
       .put(r.forked_at)
       .put_text(r.model)
       .put_text(r.preview);
+  if (has_origin) {
+    put_digest(out, r.fingerprint);
+    out.put_text(r.origin);
+  }
   return out.finish();
 }
 
 result<conversation_record> decode_conversation(
     std::span<const std::byte> bytes) {
   byte_reader in(bytes);
-  BOOST_OUTCOME_TRYV(expect_version(in));
+  BOOST_OUTCOME_TRY(version, expect_version(in, record_version_origin));
   conversation_record r;
   r.id = in.get<conversation_id>();
   r.owner_uid = in.get<std::uint32_t>();
@@ -129,6 +143,10 @@ result<conversation_record> decode_conversation(
   r.forked_at = in.get<position_t>();
   r.model = in.get_text();
   r.preview = in.get_text();
+  if (version == record_version_origin) {
+    r.fingerprint = get_digest(in);
+    r.origin = in.get_text();
+  }
   if (!in.at_end()) return corrupt("a conversation's of the wrong length");
   if (!known(r.shape.element)) return corrupt("unknown dtype");
   if (!known(r.state)) return corrupt("unknown turn state");
@@ -153,7 +171,7 @@ std::vector<std::byte> encode(const chunk_record& r) {
 
 result<chunk_record> decode_chunk_record(std::span<const std::byte> bytes) {
   byte_reader in(bytes);
-  BOOST_OUTCOME_TRYV(expect_version(in));
+  BOOST_OUTCOME_TRYV(expect_version(in, record_version));
   chunk_record r;
   r.name = get_digest(in);
   r.full = in.get<std::uint8_t>() != 0;

@@ -41,7 +41,12 @@ struct conversation_record {
   std::uint32_t positions = 0;
   conversation_id parent = 0;  // 0: not a fork
   position_t forked_at = 0;
-  std::string preview;  // how the first turn begins, valid UTF-8
+  std::string preview;            // how the first turn begins, valid UTF-8
+  digest fingerprint;             // of the model; all zero: not known
+  std::string origin = "engine";  // as in its provenance (chunk_key.hpp)
+
+  /// Computed elsewhere: it cannot be computed again here.
+  bool is_brought() const { return origin != "engine"; }
 };
 
 struct token_record {
@@ -80,6 +85,10 @@ struct book_record {
   digest root;
   std::vector<std::byte> bytes;
 };
+
+/// What became of a chunk's activations. Sites that were never asked for stay
+/// so, unless none was: resid_post always is when any is.
+void set_activations(chunk_record& chunk, presence p);
 
 std::vector<std::byte> encode(const conversation_record& r);
 result<conversation_record> decode_conversation(

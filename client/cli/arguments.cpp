@@ -174,12 +174,43 @@ void add_lens(CLI::App& app, invocation& chosen) {
   });
 }
 
+void add_put(CLI::App& activations, invocation& chosen) {
+  auto* command = activations.add_subcommand(
+      "put", "Bring activations that were computed elsewhere");
+  auto options = keep<put_options>();
+  command->add_option("--model", options->model, "What the model is called")
+      ->required();
+  command->add_option("--fingerprint", options->fingerprint,
+                      "Of the model: 32 hexadecimal digits");
+  command
+      ->add_option("--tokens", options->tokens,
+                   "A JSON file of tokens: id, text or bytes, role, turn")
+      ->required();
+  command
+      ->add_option("--input", options->input,
+                   "A .safetensors file with resid_post.0 and on, perhaps "
+                   "embed and final_norm")
+      ->required();
+  command
+      ->add_option("--quality", options->quality,
+                   "How faithfully they are kept (default: lossless)")
+      ->check(CLI::IsMember({"lossless", "high", "balanced", "small"}));
+  command->add_flag("--wait-durable", options->wait_durable,
+                    "End only when everything is synced to disk");
+  command->callback([&chosen, options] {
+    chosen.command = [options](session& with) {
+      return put_activations(with, *options);
+    };
+  });
+}
+
 void add_activations(CLI::App& app, invocation& chosen) {
   auto* command =
       app.add_subcommand("activations", "Save activations to a file");
+  add_put(*command, chosen);
+  command->require_subcommand(0, 1);
   auto options = keep<activations_options>();
-  command->add_option("conversation", options->conversation, conversation_help)
-      ->required();
+  command->add_option("conversation", options->conversation, conversation_help);
   command
       ->add_option("--positions", options->positions,
                    "BEGIN:END, as in 0:16; an open end is allowed")
@@ -196,11 +227,13 @@ void add_activations(CLI::App& app, invocation& chosen) {
   command
       ->add_option("--output", options->output,
                    "A file named *.safetensors or *.npy")
-      ->required()
       ->check(checked_by(check_output_name));
   command->add_flag("--exact", options->exact,
                     "Have the model recompute what is kept with an error");
-  command->callback([&chosen, options] {
+  command->callback([&chosen, command, options] {
+    if (!command->get_subcommands().empty()) return;  // put
+    if (options->conversation.empty()) throw CLI::RequiredError("conversation");
+    if (options->output.empty()) throw CLI::RequiredError("--output");
     chosen.command = [options](session& with) {
       return save_activations(with, *options);
     };
@@ -284,6 +317,40 @@ CLI::App* add_about_one(CLI::App& group, invocation& chosen,
   return command;
 }
 
+void add_export(CLI::App& group, invocation& chosen) {
+  auto* command = group.add_subcommand("export", "Write one to a file");
+  auto options = keep<export_options>();
+  command->add_option("conversation", options->conversation, conversation_help)
+      ->required();
+  auto* file = command->add_option("file", options->file,
+                                   "The .safetensors file with all of it");
+  auto* directory = command->add_option("--directory", options->directory,
+                                        "A file for each layer into it");
+  file->excludes(directory);
+  command->add_option("--format", options->format, "Of a directory's files")
+      ->check(CLI::IsMember({"safetensors", "npy"}))
+      ->capture_default_str();
+  command->callback([&chosen, options] {
+    if (options->file.empty() && options->directory.empty())
+      throw CLI::RequiredError("file or --directory");
+    chosen.command = [options](session& with) {
+      return export_conversation(with, *options);
+    };
+  });
+}
+
+void add_import(CLI::App& group, invocation& chosen) {
+  auto* command =
+      group.add_subcommand("import", "Bring one that export wrote to a file");
+  auto path = keep<std::string>();
+  command->add_option("file", *path, "The file")->required();
+  command->callback([&chosen, path] {
+    chosen.command = [path](session& with) {
+      return import_conversation(with, *path);
+    };
+  });
+}
+
 void add_conversations(CLI::App& app, invocation& chosen) {
   auto* group = app.add_subcommand("conversations", "What is kept");
   group->require_subcommand(1);
@@ -318,6 +385,8 @@ void add_conversations(CLI::App& app, invocation& chosen) {
                 })
       ->add_option("position", *position, "How many tokens it begins with")
       ->required();
+  add_export(*group, chosen);
+  add_import(*group, chosen);
   add_about_one(*group, chosen, "delete", "Remove one",
                 [](session& with, const std::string& id) {
                   return delete_conversation(with, id);

@@ -119,4 +119,23 @@ struct bench_codec_options {
 /// What each quality does to a conversation's own activations.
 result<int> bench_codec(session& with, const bench_codec_options& options);
 
+struct put_options {
+  std::string model;
+  std::string fingerprint;  // empty: not known
+  std::string tokens;       // a JSON file
+  std::string input;        // a .safetensors file
+  std::string quality;      // empty: lossless
+  bool wait_durable = false;
+};
+result<int> put_activations(session& with, const put_options& options);
+
+struct export_options {
+  std::string conversation;
+  std::string file;  // one of file and directory
+  std::string directory;
+  std::string format = "safetensors";  // of a directory's files
+};
+result<int> export_conversation(session& with, const export_options& options);
+result<int> import_conversation(session& with, const std::string& path);
+
 }  // namespace lamina::cli

@@ -247,6 +247,8 @@ json summary(const wire::ConversationT& conversation) {
              conversation.parent.empty() ? json() : json(conversation.parent)}};
   if (!conversation.parent.empty()) form["forked_at"] = conversation.forked_at;
   form["root"] = conversation.root;
+  form["origin"] = conversation.origin;
+  form["fingerprint"] = conversation.fingerprint;
   form["preview"] = conversation.preview;
   if (!conversation.ledger.empty())
     form["ledger"] = list(conversation.ledger, ledger_form);

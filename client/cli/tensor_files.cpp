@@ -15,18 +15,6 @@ namespace {
 constexpr std::string_view safetensors_ending = ".safetensors";
 constexpr std::string_view npy_ending = ".npy";
 
-std::string_view safetensors_dtype(dtype type) {
-  switch (type) {
-    case dtype::float32:
-      return "F32";
-    case dtype::bfloat16:
-      return "BF16";
-    case dtype::float16:
-      return "F16";
-  }
-  return "";
-}
-
 // IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits.
 float float_of_half(std::uint16_t half) {
   const std::uint32_t sign = std::uint32_t{half & 0x8000u} << 16;
@@ -61,6 +49,29 @@ std::span<const std::byte> bytes_of(const std::string& text) {
 
 }  // namespace
 
+std::string_view safetensors_dtype(dtype type) {
+  switch (type) {
+    case dtype::float32:
+      return "F32";
+    case dtype::bfloat16:
+      return "BF16";
+    case dtype::float16:
+      return "F16";
+  }
+  return "";
+}
+
+std::string framed_header(const nlohmann::ordered_json& header) {
+  std::string text = header.dump(
+      -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  std::array<std::byte, 8> length;
+  store_little<std::uint64_t>(length.data(), text.size());
+  return std::string(reinterpret_cast<const char*>(length.data()),
+                     length.size()) +
+         text;
+}
+
 std::string safetensors_header(const activation_array& activations,
                                const std::string& model) {
   nlohmann::ordered_json header;
@@ -81,20 +92,19 @@ std::string safetensors_header(const activation_array& activations,
         {"data_offsets", {begin, end}}};
     begin = end;
   }
-  std::string text = header.dump(
-      -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  std::array<std::byte, 8> length;
-  store_little<std::uint64_t>(length.data(), text.size());
-  return std::string(reinterpret_cast<const char*>(length.data()),
-                     length.size()) +
-         text;
+  return framed_header(header);
 }
 
 std::string npy_header(const activation_array& activations) {
-  const std::string dictionary = fmt::format(
-      "{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}, {}), }}",
-      activations.slots.size(), activations.positions(), activations.width);
+  const std::array<std::uint64_t, 3> shape{
+      activations.slots.size(), activations.positions(), activations.width};
+  return npy_header(shape);
+}
+
+std::string npy_header(std::span<const std::uint64_t> shape) {
+  const std::string dictionary =
+      fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}",
+                  fmt::join(shape, ", "));
   constexpr std::size_t before = 10;  // magic, version, length
   const std::size_t total = (before + dictionary.size() + 1 + 63) / 64 * 64;
   const std::size_t length = total - before;

@@ -6,8 +6,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "client/cpp/activation_array.hpp"
@@ -21,9 +24,17 @@ namespace lamina::cli {
 std::string safetensors_header(const activation_array& activations,
                                const std::string& model);
 
+/// A header of that form from its JSON: its length in 8 bytes before it.
+std::string framed_header(const nlohmann::ordered_json& header);
+
+/// "F32", "BF16", "F16".
+std::string_view safetensors_dtype(dtype type);
+
 /// Magic, version and dictionary of a float32 array [slots, positions,
 /// width], padded to a multiple of 64.
 std::string npy_header(const activation_array& activations);
+/// The same for another shape.
+std::string npy_header(std::span<const std::uint64_t> shape);
 
 /// The values, little-endian, as float32; bfloat16 and float16 exactly.
 std::vector<float> to_float32(std::span<const std::byte> values, dtype type);

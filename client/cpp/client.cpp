@@ -18,8 +18,8 @@ result<void> unexpected(const received_frame& frame, std::string_view wanted) {
 
 // The one message of an answer that must be a Native.
 template <class Native, class Request>
-result<Native> ask(connection& link, Request request,
-                   std::uint32_t ms_max = 0) {
+result<Native> ask(connection& link, Request request, std::uint32_t ms_max = 0,
+                   std::span<const std::byte> payload = {}) {
   Native answer;
   BOOST_OUTCOME_TRYV(link.exchange(
       make_body(std::move(request)),
@@ -31,7 +31,7 @@ result<Native> ask(connection& link, Request request,
         answer = *static_cast<const Native*>(frame.body.value);
         return success();
       },
-      ms_max));
+      ms_max, payload));
   return answer;
 }
 
@@ -263,6 +263,25 @@ result<wire::ConversationT> client::fork(const std::string& conversation,
   request.conversation = conversation;
   request.position = position;
   return ask<wire::ConversationT>(*link_, std::move(request));
+}
+
+result<wire::BroughtT> client::put(const wire::PutConversationT& request) {
+  return ask<wire::BroughtT>(*link_, wire::PutConversationT(request));
+}
+
+result<wire::BroughtT> client::put(wire::PutActivationsT request,
+                                   std::span<const std::byte> rows) {
+  return ask<wire::BroughtT>(*link_, std::move(request), 0, rows);
+}
+
+result<wire::BroughtT> client::put(const wire::PutLensT& request,
+                                   std::span<const std::byte> records) {
+  return ask<wire::BroughtT>(*link_, wire::PutLensT(request), 0, records);
+}
+
+result<wire::BroughtT> client::finish(
+    const wire::FinishConversationT& request) {
+  return ask<wire::BroughtT>(*link_, wire::FinishConversationT(request));
 }
 
 result<std::string> client::status() {

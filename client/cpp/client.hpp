@@ -115,6 +115,15 @@ class client {
   result<wire::ConversationT> fork(const std::string& conversation,
                                    std::uint32_t position);
 
+  /// Bring a conversation that was computed elsewhere, step by step; bring() in
+  /// bring.hpp takes them all. The payloads are those of lamina.fbs.
+  result<wire::BroughtT> put(const wire::PutConversationT& request);
+  result<wire::BroughtT> put(wire::PutActivationsT request,
+                             std::span<const std::byte> rows);
+  result<wire::BroughtT> put(const wire::PutLensT& request,
+                             std::span<const std::byte> records);
+  result<wire::BroughtT> finish(const wire::FinishConversationT& request);
+
   /// A JSON document.
   result<std::string> status();
 

@@ -6,6 +6,7 @@
 // Boost 1.74's awaitable.hpp uses std::exchange without including it.
 #include <utility>
 
+#include <array>
 #include <boost/asio.hpp>
 #include <chrono>
 
@@ -155,9 +156,12 @@ error connection::lost(std::string sentence) {
   return error{error_code::unavailable, std::move(sentence)};
 }
 
-result<void> connection::write(const std::vector<std::byte>& frame) {
+result<void> connection::write(std::span<const std::byte> head,
+                               std::span<const std::byte> payload) {
   asio_error problem;
-  asio::write(sockets_->socket, asio::buffer(frame), problem);
+  const std::array parts{asio::buffer(head.data(), head.size()),
+                         asio::buffer(payload.data(), payload.size())};
+  asio::write(sockets_->socket, parts, problem);
   if (problem)
     return lost("the connection to the daemon broke while writing (" +
                 problem.message() + ")");
@@ -234,12 +238,12 @@ result<void> connection::exchange(const wire::BodyUnion& request,
                 "the connection is gone: " + lost_because_);
   const std::uint32_t id = ++last_request_;
   BOOST_OUTCOME_TRY(
-      frame, try_encode_frame(frame_kind::request, id, request, payload));
+      head, try_encode_frame_head(frame_kind::request, id, request, payload));
   // A cancel that came before this request meant an earlier one.
   std::uint64_t stale = 0;
   [[maybe_unused]] const auto drained =
       ::read(sockets_->cancel_fd, &stale, sizeof stale);
-  BOOST_OUTCOME_TRYV(write(frame));
+  BOOST_OUTCOME_TRYV(write(head, payload));
   running_ = id;
   cancel_sent_ = false;
   watch_deadline(id, ms_max);

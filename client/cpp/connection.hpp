@@ -44,7 +44,7 @@ class connection {
   /// Sends a request and reads until its terminal response: success after
   /// on_part saw the last one, else the Error of the daemon, the error of
   /// on_part, or unavailable when the connection is lost. `ms_max` 0: waits as
-  /// long as it takes. Only a Search may have a payload.
+  /// long as it takes. Search and Put requests may have a payload.
   result<void> exchange(const wire::BodyUnion& request,
                         const part_handler& on_part, std::uint32_t ms_max = 0,
                         std::span<const std::byte> payload = {});
@@ -55,7 +55,8 @@ class connection {
   struct sockets;
   explicit connection(std::unique_ptr<sockets> opened);
 
-  result<void> write(const std::vector<std::byte>& frame);
+  result<void> write(std::span<const std::byte> head,
+                     std::span<const std::byte> payload = {});
   result<void> read(std::byte* into, std::size_t size);
   result<received_frame> read_frame();
   result<void> read_answer(std::uint32_t request, const part_handler& on_part);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benchmarks that need a daemon, and prints their tables.
 
-    run.py BIN_DIRECTORY [click|capture|decode|codec|search ...]
+    run.py BIN_DIRECTORY [click|capture|decode|codec|search|store ...]
 
 click    lens and activations of one position, from memory, from disk with a
          warm page cache, and (as root) after dropping it
@@ -10,6 +10,7 @@ capture  a GPT-2-small-sized llama with random weights: the cost of keeping
 decode   the engine alone, without daemon and store
 codec    encode and decode rates
 search   a layer of stored history, against the codec's decode rate
+store    brought activations of three models' shapes (store_bench.py)
 """
 import pathlib
 import subprocess
@@ -83,10 +84,14 @@ def search(bin_dir):
     subprocess.run([bin_dir / "search_bench"], check=True)
 
 
+def store(bin_dir):
+    subprocess.run([sys.executable, ROOT / "tests/bench/store_bench.py", bin_dir], check=True)
+
+
 def main():
     bin_dir = pathlib.Path(sys.argv[1]).resolve()
     benches = {"click": click, "capture": capture, "decode": decode, "codec": codec,
-               "search": search}
+               "search": search, "store": store}
     for name in sys.argv[2:] or benches:
         if name not in benches:
             sys.exit(f"no benchmark '{name}'; there are: {', '.join(benches)}")

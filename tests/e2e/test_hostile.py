@@ -144,7 +144,7 @@ class Sockets(DaemonTest):
             self.assertIn(b"limit_exceeded", answer)
         self.assertLess(self.daemon.resident_bytes() - before, 64 << 20)
 
-    def test_only_a_search_may_have_a_payload(self):
+    def test_most_requests_may_have_no_payload(self):
         self.daemon.generate(PROMPT, "--max-new-tokens", 5)
         hello, status = self.record("--json", "status")[:2]
         answer = self.send(hello + with_payload(status, b"\0\0\x80\x3f"))
@@ -153,7 +153,7 @@ class Sockets(DaemonTest):
         answer = self.send(hello + with_payload(search, b"\0\0\x80\x3f"))
         self.assertIn(b"invalid_argument", answer)
         giant = bytearray(search)
-        struct.pack_into("<I", giant, 16, (1 << 20) + 4)
+        struct.pack_into("<I", giant, 16, (8 << 20) + 4)
         self.assertIn(b"limit_exceeded", self.send(hello + bytes(giant)))
 
     def test_a_request_before_hello_is_unauthenticated(self):

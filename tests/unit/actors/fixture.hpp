@@ -155,7 +155,7 @@ class actor_test : public testing::Test {
   };
 
   /// Follows a turn; what it was told is in `log` after the next run.
-  watcher watch(const generation_actor& g, std::optional<position_t> from = {},
+  watcher watch(const writer_actor& g, std::optional<position_t> from = {},
                 bool wait_durable = false, bool takes = true) {
     watcher w;
     w.log->takes = takes;

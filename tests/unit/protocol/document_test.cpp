@@ -104,6 +104,19 @@ TEST_F(ProtocolDocument, GivesTheLimitsThatTheCodeHas) {
       mentions(row("stop_bytes_max", std::to_string(limits::stop_bytes_max))));
   EXPECT_TRUE(mentions(row("request_payload_bytes_max",
                            std::to_string(limits::request_payload_bytes_max))));
+  EXPECT_TRUE(mentions(row("search_payload_bytes_max",
+                           std::to_string(limits::search_payload_bytes_max))));
+  EXPECT_TRUE(
+      mentions(row("payload_in_flight_bytes_max",
+                   std::to_string(limits::payload_in_flight_bytes_max))));
+  EXPECT_TRUE(mentions(
+      row("brought_layers_max", std::to_string(limits::brought_layers_max))));
+  EXPECT_TRUE(mentions(
+      row("brought_width_max", std::to_string(limits::brought_width_max))));
+  EXPECT_TRUE(mentions(row("brought_token_bytes_max",
+                           std::to_string(limits::brought_token_bytes_max))));
+  EXPECT_TRUE(mentions(row("brought_name_bytes_max",
+                           std::to_string(limits::brought_name_bytes_max))));
   EXPECT_TRUE(
       mentions(row("search_top_max", std::to_string(limits::search_top_max))));
   EXPECT_TRUE(mentions(

@@ -157,18 +157,45 @@ TEST(FrameHeader, RefusesRequestPayloadsBeyondTheirOwnLimit) {
             error_code::limit_exceeded);
 }
 
-TEST(EncodeFrame, OnlyASearchMayCarryAPayloadInARequest) {
+TEST(EncodeFrame, OnlyFewRequestsMayCarryAPayload) {
   const auto payload = from_hex("00 00 80 3f");
   for (const auto& body : samples::every_message()) {
     if (!may_send(sender::client, body.type)) continue;
-    const bool search = body.type == wire::Body::Search;
+    const bool takes = body.type == wire::Body::Search ||
+                       body.type == wire::Body::PutActivations ||
+                       body.type == wire::Body::PutLens;
     EXPECT_EQ(
         try_encode_frame(frame_kind::request, 1, body, payload).has_value(),
-        search)
+        takes)
         << name_of(body.type);
-    EXPECT_EQ(check_request_payload(body.type, 4).has_value(), search);
+    EXPECT_EQ(check_request_payload(body.type, 4).has_value(), takes);
     EXPECT_TRUE(check_request_payload(body.type, 0));
   }
+}
+
+TEST(EncodeFrame, ASearchHasASmallerLimitThanOtherRequests) {
+  const auto most = limits::search_payload_bytes_max;
+  EXPECT_TRUE(check_request_payload(wire::Body::Search, most));
+  EXPECT_EQ(check_request_payload(wire::Body::Search, most + 1).error().code,
+            error_code::limit_exceeded);
+  EXPECT_TRUE(check_request_payload(wire::Body::PutActivations, most + 1));
+}
+
+TEST(EncodeFrame, HeadAndPayloadApartAreTheSameFrame) {
+  const auto payload = from_hex("01 02 03 04 05 06 07 08");
+  const auto whole =
+      try_encode_frame(frame_kind::response, 5, ping(1), payload).value();
+  auto apart =
+      try_encode_frame_head(frame_kind::response, 5, ping(1), payload).value();
+  const auto header = decode_header(apart).value();
+  const auto control = std::span<const std::byte>(apart).subspan(
+      frame_header_bytes, header.control_bytes);
+  EXPECT_TRUE(check_body(header, control, payload));
+  EXPECT_FALSE(
+      check_body(header, control, from_hex("01 02 03 04 05 06 07 09")));
+  EXPECT_FALSE(check_body(header, control, {}));
+  apart.insert(apart.end(), payload.begin(), payload.end());
+  EXPECT_EQ(apart, whole);
 }
 
 TEST(Frame, EveryFlippedBitIsNoticed) {

@@ -192,6 +192,37 @@ wire::BodyUnion read_lens() {
   return make_body(std::move(made));
 }
 
+void add_brought(std::vector<wire::BodyUnion>& all) {
+  wire::PutConversationT begin;
+  begin.model = "gpt2";
+  begin.fingerprint = "000102030405060708090a0b0c0d0e0f";
+  begin.dtype = 2;
+  begin.layers = 12;
+  begin.width = 768;
+  begin.sites = {1, 2, 3};
+  begin.quality = "high";
+  all.push_back(make_body(begin));
+  wire::PutActivationsT rows;
+  rows.conversation = "0000000000001";
+  rows.position_begin = 16;
+  rows.tokens.push_back(token(16));
+  rows.relative_error = 0.01f;
+  all.push_back(make_body(std::move(rows)));
+  wire::PutLensT lens;
+  lens.conversation = "0000000000001";
+  lens.position_end = 16;
+  lens.first_rated = true;
+  all.push_back(make_body(lens));
+  wire::FinishConversationT finish;
+  finish.conversation = "0000000000001";
+  finish.wait_durable = true;
+  all.push_back(make_body(finish));
+  wire::BroughtT brought;
+  brought.conversation = "0000000000001";
+  brought.positions = 17;
+  all.push_back(make_body(brought));
+}
+
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -210,6 +241,7 @@ std::vector<wire::BodyUnion> every_message() {
   all.push_back(bench_codec());
   all.push_back(report());
   all.push_back(read_lens());
+  add_brought(all);
   return all;
 }
 

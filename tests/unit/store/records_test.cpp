@@ -94,6 +94,39 @@ TEST(Records, ChunkMatchesItsGolden) {
   EXPECT_EQ(std::memcmp(bytes.data(), golden, sizeof golden), 0);
 }
 
+TEST(Records, ABroughtConversationKeepsWhereItCameFrom) {
+  auto brought = full_conversation();
+  brought.fingerprint.bytes.fill(0xcd);
+  brought.origin = "brought:x";
+  const auto bytes = encode(brought);
+  // As version 1, then the fingerprint and the origin.
+  const auto plain = encode(full_conversation());
+  ASSERT_EQ(bytes.size(), plain.size() + 16 + 4 + 9);
+  EXPECT_EQ(bytes[0], std::byte{2});
+  EXPECT_TRUE(std::equal(plain.begin() + 2, plain.end(), bytes.begin() + 2));
+  EXPECT_EQ(bytes[plain.size()], std::byte{0xcd});
+  EXPECT_EQ(bytes[plain.size() + 16], std::byte{9});
+  EXPECT_EQ(bytes.back(), std::byte{'x'});
+  const auto back = decode_conversation(bytes).value();
+  EXPECT_EQ(back.fingerprint, brought.fingerprint);
+  EXPECT_EQ(back.origin, "brought:x");
+  EXPECT_TRUE(back.is_brought());
+  EXPECT_FALSE(
+      decode_conversation(encode(full_conversation())).value().is_brought());
+}
+
+TEST(Records, SitesThatWereNeverAskedForStaySo) {
+  chunk_record chunk;
+  chunk.resid_post = presence::pending;
+  set_activations(chunk, presence::present);
+  EXPECT_EQ(chunk.resid_post, presence::present);
+  EXPECT_EQ(chunk.embed, presence::never_asked);
+  EXPECT_EQ(chunk.final_norm, presence::never_asked);
+  chunk.resid_post = presence::never_asked;
+  set_activations(chunk, presence::present);
+  EXPECT_EQ(chunk.embed, presence::present) << "when none was, all are";
+}
+
 TEST(Records, ConversationMatchesItsGolden) {
   const unsigned char golden[] = {
       1,
