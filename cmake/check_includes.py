@@ -30,6 +30,7 @@ LIBRARY_EDGES = {
     "cache": {"chunks"},
     "generations": {"chunks"},
     "search": {"chunks", "codec"},
+    "audit": {"chunks", "codec"},
 }
 # Single headers that cross where a whole library may not.
 HEADER_EDGES = {
@@ -37,6 +38,8 @@ HEADER_EDGES = {
     ("cache", "actors/store/eviction.hpp"),
     ("generations", "actors/store/records.hpp"),
     ("search", "actors/store/records.hpp"),
+    ("audit", "actors/store/records.hpp"),
+    ("audit", "actors/store/contents.hpp"),
 }
 
 # Third-party families: name -> beginnings of their include paths.
