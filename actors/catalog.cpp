@@ -195,6 +195,7 @@ result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
   plan->hosted = hosted->second;
   plan->view = view;
   plan->abandon_after = options.abandon_after;
+  plan->recompute_on_read = options.recompute_on_read;
   auto writer = self->spawn(generation, plan);
   self->monitor(writer);
   e.writer = generation_actor(writer);
@@ -225,7 +226,7 @@ void catalog_state::mark(const mark_chunk& m) {
   auto& chunks = *it->second.chunks;
   if (m.index >= chunks.size() || chunks[m.index].name != m.name) return;
   auto& c = chunks[m.index];
-  if (m.activations) c.embed = c.resid_post = c.final_norm = *m.activations;
+  if (m.activations) mark_activations(c, *m.activations, m.only);
   if (m.lens) c.lens = *m.lens;
 }
 

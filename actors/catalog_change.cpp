@@ -176,7 +176,12 @@ void catalog_state::fork_now(entry& e, fork_waiting w) {
 
 void catalog_state::found(const chunk_found& m) {
   auto it = entries.find(m.conversation);
-  if (it == entries.end() || !it->second.chunks) return;
+  if (it == entries.end()) return;
+  if (!it->second.chunks)
+    return with_chunks(m.conversation, it->second.record.owner_uid,
+                       [this, m](const result<entry*>& loaded) {
+                         if (loaded) found(m);
+                       });
   auto& chunks = *it->second.chunks;
   if (m.index >= chunks.size() || chunks[m.index].name != m.name) return;
   const auto& c = chunks[m.index];
@@ -186,8 +191,15 @@ void catalog_state::found(const chunk_found& m) {
                   (*told != presence::present || (all & ~m.rows) == 0);
     return counts ? told : std::nullopt;
   };
-  mark_chunk change{m.conversation, m.index, m.name,
-                    news(m.activations, c.resid_post), news(m.lens, c.lens)};
+  // When the sites differ, what is true of all of them is news of one.
+  auto known = m.only == site::embed        ? c.embed
+               : m.only == site::final_norm ? c.final_norm
+                                            : c.resid_post;
+  if (!m.only && c.embed != known) known = c.embed;
+  if (!m.only && m.activations == known) known = c.final_norm;
+  mark_chunk change{
+      m.conversation,       m.index, m.name, news(m.activations, known),
+      news(m.lens, c.lens), m.only};
   if (change.activations || change.lens) correct(it->second, change);
 }
 

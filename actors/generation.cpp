@@ -53,12 +53,9 @@ void generation_state::begin(const std::vector<token_id>& prompt) {
   auto request = std::make_shared<sequence_request>();
   request->conversation = plan.record.id;
   request->capture = options.capture;
-  request->capture_from = options.capture
-                              ? log.capture_from()
-                              : first_position(chunk_of(turn_first));
-  first_written = sealed_next = commit_next = stored_next =
-      chunk_of(request->capture_from);
-  commits = in_order<sealed_chunk>(sealed_next);
+  const auto tail = first_position(chunk_of(turn_first));
+  request->capture_from = options.capture ? log.capture_from() : tail;
+  if (plan.recompute_on_read) request->capture_required_from = tail;
   request->tokens = log.ids();
   request->tokens.insert(request->tokens.end(), prompt.begin(), prompt.end());
   request->max_new_tokens = options.max_new_tokens;
@@ -66,18 +63,21 @@ void generation_state::begin(const std::vector<token_id>& prompt) {
   request->sampling = options.sampling;
   request->lens = options.lens;
   self->request(plan.hosted.actor, caf::infinite,
-                begin_sequence{request, sequence_sink(self)})
+                begin_sequence{request, sequence_sink(self), when_full()})
       .then(
-          [this,
-           tokens = prompt_tokens(prompt)](const sequence_begun& id) mutable {
-            if (!id) return fail_turn(id.error());
-            record_prompt(std::move(tokens));
-            begun(id.value());
+          [this, tokens = prompt_tokens(prompt)](
+              const sequence_begun& admitted) mutable {
+            if (!admitted) return fail_turn(admitted.error());
+            begun(admitted.value(), std::move(tokens));
           },
           [this](const caf::error& e) {
             fail_turn({error_code::unavailable,
                        "the model did not answer: " + to_string(e)});
           });
+}
+
+backpressure generation_state::when_full() const {
+  return plan.options->when_full.value_or(plan.hosted.when_full);
 }
 
 void generation_state::record_prompt(std::vector<token_record> tokens) {
@@ -95,8 +95,15 @@ void generation_state::record_prompt(std::vector<token_record> tokens) {
                update_chunk{plan.record.id, index, log.chunk(index)});
 }
 
-void generation_state::begun(sequence_id id) {
-  sequence = id;
+/// The model says how far it had to go back.
+void generation_state::begun(const sequence_admitted& admitted,
+                             std::vector<token_record> tokens) {
+  first_written =
+      chunk_of(plan.options->capture ? admitted.capture_from : turn_first);
+  sealed_next = commit_next = stored_next = first_written;
+  commits = in_order<sealed_chunk>(sealed_next);
+  record_prompt(std::move(tokens));
+  sequence = admitted.id;
   ++plan.record.turns;
   if (cancel_wanted) cancel();
   for (auto& [promise, watch] : std::exchange(early, {}))

@@ -9,7 +9,10 @@
 // The write path of a chunk: rows in flight are published to the shard; the
 // full chunk is encoded, published again and committed, in order; then its
 // bytes are returned to the model as credit. A failure on that path costs the
-// chunk's activations, which the ledger says, never the text.
+// chunk's activations, which the ledger says, never the text. A turn that drops
+// under back-pressure gives up the activations of a complete chunk while more
+// than `in_flight_bytes_max` are on that path; its tokens and, where the
+// backlog takes them, its lens records are kept.
 #pragma once
 
 #include <caf/stateful_actor.hpp>
@@ -44,6 +47,7 @@ struct generation_plan {
   hosted_model hosted;
   view_ptr view;
   std::chrono::milliseconds abandon_after{10'000};
+  bool recompute_on_read = false;
 };
 
 struct generation_state {
@@ -77,7 +81,9 @@ struct generation_state {
       const std::vector<token_id>& ids) const;
   void begin(const std::vector<token_id>& prompt);
   void record_prompt(std::vector<token_record> tokens);
-  void begun(sequence_id id);
+  void begun(const sequence_admitted& admitted,
+             std::vector<token_record> tokens);
+  backpressure when_full() const;
   caf::result<watch_result> watch(const watch_turn& m);
   watch_result admit(const watch_turn& m);
 
@@ -92,6 +98,8 @@ struct generation_state {
 
   // Write path.
   void seal(std::uint32_t index, const ready_rows& rows);
+  bool is_full(const ready_rows& rows) const;
+  void drop(std::uint32_t index, const ready_rows& rows);
   void encode(std::uint32_t index, const ready_rows& rows);
   void defer_lens(std::uint32_t index, const ready_rows& rows);
   void lens_ready(std::uint32_t index, const digest& name,
@@ -152,6 +160,7 @@ struct generation_state {
   std::optional<std::uint32_t> last_token_text_bytes;
   std::uint32_t prompt_reused = 0;
   std::uint32_t dropped_positions = 0;
+  std::uint64_t in_flight_bytes = 0;  // of sealed chunks that are not safe
   std::vector<viewer> viewers;
   std::vector<std::pair<watch_promise, watch_turn>> early;  // before begun
   std::uint32_t abandon_epoch = 0;

@@ -14,7 +14,6 @@ struct catalog_request_state {
   void models();
   void status();
   void list(const wire::ListConversationsT& m);
-  void show(conversation_id id, bool ledger);
   template <class Command>
   void change(Command command);
   void remove(conversation_id id);
@@ -23,37 +22,6 @@ struct catalog_request_state {
   pointer self;
   request_context ctx;
 };
-
-wire::ConversationT to_wire(const conversation_record& r) {
-  wire::ConversationT w;
-  w.id = conversation_text(r.id);
-  w.model = r.model;
-  w.owner_uid = r.owner_uid;
-  w.created_unix_ms = r.created_unix_ms;
-  w.accessed_unix_ms = r.accessed_unix_ms;
-  w.pinned = r.pinned;
-  w.state = to_string(r.state);
-  w.turns = r.turns;
-  w.positions = r.positions;
-  if (r.parent != 0) w.parent = conversation_text(r.parent);
-  w.forked_at = r.forked_at;
-  w.root = to_string(r.root);
-  w.preview = r.preview;
-  return w;
-}
-
-wire::LedgerEntryT to_wire(const chunk_record& c, position_t first) {
-  wire::LedgerEntryT w;
-  w.position_begin = first;
-  w.position_end = first + static_cast<position_t>(c.tokens.size());
-  w.chunk = to_string(c.name);
-  w.full = c.full;
-  w.embed = to_string(c.embed);
-  w.resid_post = to_string(c.resid_post);
-  w.final_norm = to_string(c.final_norm);
-  w.lens = to_string(c.lens);
-  return w;
-}
 
 void catalog_request_state::models() {
   wire::ModelsT answer;
@@ -107,28 +75,6 @@ void catalog_request_state::list(const wire::ListConversationsT& m) {
           unavailable(self, ctx, "catalog"));
 }
 
-void catalog_request_state::show(conversation_id id, bool ledger) {
-  self->request(ctx.view->catalog, caf::infinite,
-                show_conversation{ctx.uid, id})
-      .then(
-          [this, ledger](const show_result& shown) {
-            if (!shown) return send_error(self, ctx, shown.error());
-            auto answer = to_wire(shown.value()->record);
-            position_t p = 0;
-            for (const auto& chunk : shown.value()->chunks) {
-              if (ledger)
-                answer.ledger.push_back(
-                    std::make_unique<wire::LedgerEntryT>(to_wire(chunk, p)));
-              for (const auto& token : chunk.tokens)
-                answer.tokens.push_back(std::make_unique<wire::TokenT>(
-                    lamina::to_wire({p++, token})));
-            }
-            answer.positions = p;
-            send_terminal(self, ctx, make_body(std::move(answer)));
-          },
-          unavailable(self, ctx, "catalog"));
-}
-
 /// Pin and fork: the answer is the conversation as it is then.
 template <class Command>
 void catalog_request_state::change(Command command) {
@@ -163,9 +109,6 @@ void catalog_request_state::run() {
   if (body.AsListModels()) return models();
   if (body.AsGetStatus()) return status();
   if (const auto* m = body.AsListConversations()) return list(*m);
-  if (const auto* m = body.AsShowConversation())
-    return with_id(m->conversation,
-                   [&](conversation_id id) { show(id, m->ledger); });
   if (const auto* m = body.AsDeleteConversation())
     return with_id(m->conversation, [&](conversation_id id) { remove(id); });
   if (const auto* m = body.AsPinConversation())

@@ -80,7 +80,7 @@ void lens_request_state::find_block() {
   auto& group = groups[current];
   const auto& at = group.front();
   self->request(ctx.view->shard_of(at.name), caf::infinite,
-                find_lens{at.name, group.rows_read()})
+                find_lens{at.name, group.rows_read(), is_click()})
       .then(
           [this](const lens_found& found) {
             auto& g = groups[current];
@@ -105,7 +105,8 @@ void lens_request_state::answer_or_compute() {
 
 void lens_request_state::find_next_block() {
   const auto& next = *groups[current].back().next_name;
-  self->request(ctx.view->shard_of(next), caf::infinite, find_lens{next, 1})
+  self->request(ctx.view->shard_of(next), caf::infinite,
+                find_lens{next, 1, is_click()})
       .then(
           [this](const lens_found& found) {
             auto& g = groups[current];
@@ -123,6 +124,7 @@ load_rows lens_request_state::rows_of(const digest& chunk, std::uint32_t index,
   auto residuals = value_keys(chunk, site::resid_post, record.shape);
   load.keys.insert(load.keys.end(), residuals.begin(), residuals.end());
   load.exact = true;
+  load.urgent = is_click();
   load.position_end = groups.back().back().position + 1;
   return load;
 }

@@ -75,6 +75,7 @@ struct lens_request_state {
   wire::LensLayerT layer(const located_position& at, int index) const;
   const token_rating* rating(const located_position& at, int index) const;
   std::string text(token_id id) const;
+  bool is_click() const { return ask->positions.size() <= click_positions_max; }
   void stop(const error& e) { send_error(self, ctx, e); }
 
   static inline const char* name = "request_lens";

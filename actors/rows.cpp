@@ -44,8 +44,14 @@ caf::result<result<rows_loaded>> rows_state::load(const load_rows& m) {
       it != recomputed.end() && holds(it->second, m))
     return result<rows_loaded>(take_recomputed(it->second));
   reply = self->make_response_promise<promise>();
-  self->request(view->shard_of(m.name), caf::infinite,
-                find_values{m.name, mask(m.row_begin, m.row_end), m.keys})
+  if (m.recompute) {
+    const auto pending = *reply;  // it may be answered at once
+    recompute("they were asked for anew");
+    return pending;
+  }
+  self->request(
+          view->shard_of(m.name), caf::infinite,
+          find_values{m.name, mask(m.row_begin, m.row_end), m.keys, m.urgent})
       .then(
           [this](const result<values_found>& values) {
             if (values)
@@ -69,20 +75,24 @@ void rows_state::found(const values_found& values) {
 void rows_state::decode(const values_found& values) {
   decode_values command{wanted.name, wanted.shape, first_position(wanted.chunk),
                         values.values};
-  self->request(view->codec_of(wanted.name), caf::infinite, std::move(command))
-      .then(
-          [this, source = values.source](const values_decoded& decoded) {
-            if (decoded) return take_decoded(decoded.value(), source);
-            self->send(view->supervisor,
-                       damage_found{lamina::to_string(decoded.error())});
-            self->send(
-                view->catalog,
-                chunk_found{wanted.conversation, wanted.chunk, wanted.name, 0,
-                            presence::corrupt, std::nullopt});
-            wanted.restore = true;
-            recompute(lamina::to_string(decoded.error()));
-          },
-          [this](const caf::error& e) { recompute(caf::to_string(e)); });
+  const auto& codec = view->codec_of(wanted.name);
+  // Before what a prefill has it encode, and what bulk reads have it decode.
+  auto asked = wanted.urgent
+                   ? self->request<caf::message_priority::high>(
+                         codec, caf::infinite, std::move(command))
+                   : self->request(codec, caf::infinite, std::move(command));
+  std::move(asked).then(
+      [this, source = values.source](const values_decoded& decoded) {
+        if (decoded) return take_decoded(decoded.value(), source);
+        self->send(view->supervisor,
+                   damage_found{lamina::to_string(decoded.error())});
+        self->send(view->catalog,
+                   chunk_found{wanted.conversation, wanted.chunk, wanted.name,
+                               0, presence::corrupt, std::nullopt});
+        wanted.restore = true;
+        recompute(lamina::to_string(decoded.error()));
+      },
+      [this](const caf::error& e) { recompute(caf::to_string(e)); });
 }
 
 void rows_state::take_decoded(const decoded_rows& decoded,
@@ -108,11 +118,14 @@ void rows_state::recompute(const std::string& because) {
             " cannot be read (" + because + "), and the model '" +
             wanted.model + "' that made them is not loaded"));
   auto model = hosted->second.actor;
-  self->request(view->catalog, caf::infinite,
-                get_token_ids{
-                    wanted.conversation,
-                    std::max(wanted.position_end,
-                             first_position(wanted.chunk) + wanted.row_end)})
+  // What is stored again is stored whole: fewer rows would not take the place
+  // of a damaged value.
+  const auto rows_end = wanted.restore ? chunk_positions : wanted.row_end;
+  self->request(
+          view->catalog, caf::infinite,
+          get_token_ids{wanted.conversation,
+                        std::max(wanted.position_end,
+                                 first_position(wanted.chunk) + rows_end)})
       .then(
           [this, model](const token_ids_result& ids) {
             if (!ids)

@@ -22,6 +22,12 @@ request_actor spawn_request(caf::actor_system& sys, request_context ctx) {
       return spawn_activations_request(sys, std::move(ctx));
     case wire::Body::Search:
       return spawn_search_request(sys, std::move(ctx));
+    case wire::Body::ShowConversation:
+      return spawn_show_request(sys, std::move(ctx));
+    case wire::Body::GetUsage:
+      return spawn_usage_request(sys, std::move(ctx));
+    case wire::Body::VerifyCache:
+      return spawn_verify_request(sys, std::move(ctx));
     default:
       return spawn_catalog_request(sys, std::move(ctx));
   }

@@ -64,4 +64,7 @@ inline constexpr std::uint32_t search_context_bytes_max = 512;
 inline constexpr std::uint32_t search_text_bytes_max = 4'096;
 inline constexpr std::uint32_t search_conversations_max = 10'000;
 
+/// Chunks that one VerifyCache has the model compute again.
+inline constexpr std::uint32_t verify_sample_max = 10'000;
+
 }  // namespace lamina::limits

@@ -80,10 +80,12 @@ bool may_send(sender from, wire::Body type) {
   // was appended (lamina.fbs).
   const bool request =
       (type >= wire::Body::Hello && type <= wire::Body::Cancel) ||
-      type == wire::Body::Search;
+      type == wire::Body::Search || type == wire::Body::VerifyCache ||
+      type == wire::Body::GetUsage;
   const bool response =
       (type >= wire::Body::Welcome && type <= wire::Body::Error) ||
-      type == wire::Body::SearchResult;
+      type == wire::Body::SearchResult || type == wire::Body::VerifyResult ||
+      type == wire::Body::Usage;
   switch (from) {
     case sender::client:
       return request;
