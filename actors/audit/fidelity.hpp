@@ -38,7 +38,7 @@ void include(fidelities& into, const fidelities& other);
 
 /// What computing rows again may differ by from the first time: batches of
 /// another shape add up in another order, and every layer rounds to the compute
-/// dtype (docs/codecs.md has what was measured).
+/// dtype (docs/architecture.md says how much).
 float recomputing_error_max(dtype element);
 
 /// Rows that differ by more than their stored error and the above explain.
