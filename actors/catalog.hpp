@@ -34,6 +34,7 @@ using catalog_self = catalog_actor::extend<reacts_to<access_flush_due>,
 struct catalog_options {
   std::chrono::milliseconds abandon_after{10'000};
   std::uint32_t loaded_max = 256;  // conversations with chunks in memory
+  bool recompute_on_read = false;  // missing activations stay so in a new turn
 };
 
 /// Milliseconds since 1970, as conversations are stamped.

@@ -9,7 +9,10 @@
 // The write path of a chunk: rows in flight are published to the shard; the
 // full chunk is encoded, published again and committed, in order; then its
 // bytes are returned to the model as credit. A failure on that path costs the
-// chunk's activations, which the ledger says, never the text.
+// chunk's activations, which the ledger says, never the text. A turn that drops
+// under back-pressure gives up the activations of a complete chunk while more
+// than `in_flight_bytes_max` are on that path; its tokens and, where the
+// backlog takes them, its lens records are kept.
 #pragma once
 
 #include <caf/stateful_actor.hpp>
@@ -45,6 +48,7 @@ struct generation_plan {
   hosted_model hosted;
   view_ptr view;
   std::chrono::milliseconds abandon_after{10'000};
+  bool recompute_on_read = false;
 };
 
 struct generation_state {
@@ -84,9 +88,12 @@ struct generation_state {
   void start();
   std::vector<token_record> prompt_tokens(
       const std::vector<token_id>& ids) const;
+  position_t rewritten_from() const;
   void begin(const std::vector<token_id>& prompt);
   void record_prompt(std::vector<token_record> tokens);
-  void begun(sequence_id id);
+  void begun(const sequence_admitted& admitted,
+             std::vector<token_record> tokens);
+  backpressure when_full() const;
   caf::result<watch_result> watch(const watch_turn& m);
   watch_result admit(const watch_turn& m);
 
@@ -101,6 +108,8 @@ struct generation_state {
 
   // Write path.
   void seal(std::uint32_t index, const ready_rows& rows);
+  bool is_full(const ready_rows& rows) const;
+  void drop(std::uint32_t index, const ready_rows& rows);
   void encode(std::uint32_t index, const ready_rows& rows);
   void teach(const digest& name, const ready_rows& rows);
   void defer_lens(std::uint32_t index, const ready_rows& rows);
@@ -180,6 +189,7 @@ struct generation_state {
   std::optional<std::uint32_t> last_token_text_bytes;
   std::uint32_t prompt_reused = 0;
   std::uint32_t dropped_positions = 0;
+  std::uint64_t in_flight_bytes = 0;  // of sealed chunks that are not safe
   std::vector<viewer> viewers;
   std::vector<follower> followers;
   std::vector<std::pair<watch_promise, watch_turn>> early;  // before begun

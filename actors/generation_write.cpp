@@ -14,10 +14,6 @@ error gone(std::string_view who, const caf::error& e) {
           "the " + std::string(who) + " did not answer: " + to_string(e)};
 }
 
-void set_activations(chunk_record& chunk, presence p) {
-  chunk.embed = chunk.resid_post = chunk.final_norm = p;
-}
-
 }  // namespace
 
 std::optional<turn_state> generation_state::end_state() const {
@@ -34,15 +30,40 @@ void generation_state::seal(std::uint32_t index, const ready_rows& ready) {
     commits.put(sealed_next, {sealed_next, {}, 0});
     ++sealed_next;
   }
-  encode(index, ready);
+  if (is_full(ready))
+    drop(index, ready);
+  else
+    encode(index, ready);
   if (plan.options->lens == lens_mode::deferred) defer_lens(index, ready);
   predecessor = ready;
   rows.erase(index);
   sealed_next = index + 1;
 }
 
+/// One chunk is always under way, or nothing would ever be kept.
+bool generation_state::is_full(const ready_rows& ready) const {
+  return when_full() == backpressure::drop && in_flight_bytes != 0 &&
+         in_flight_bytes + ready.chunk->bytes() >
+             plan.hosted.in_flight_bytes_max;
+}
+
+/// Its tokens are written in their turn; its rows go as soon as the lens has
+/// them.
+void generation_state::drop(std::uint32_t index, const ready_rows& ready) {
+  const auto& chunk = log.chunk(index);
+  mark(index, chunk.name, presence::dropped, std::nullopt);
+  dropped_positions += static_cast<std::uint32_t>(chunk.tokens.size());
+  self->send(plan.view->shard_of(chunk.name), discard_rows{chunk.name});
+  if (sequence)
+    self->send(plan.hosted.actor,
+               return_credit{*sequence, ready.chunk->bytes()});
+  commits.put(index, {index, {}, 0});
+  commit_sealed();
+}
+
 void generation_state::encode(std::uint32_t index, const ready_rows& ready) {
   ++outstanding;
+  in_flight_bytes += ready.chunk->bytes();
   auto chunk_name = log.chunk(index).name;
   auto credit = ready.chunk->bytes();
   const auto kept = plan.options->kept.value_or(plan.hosted.kept);
@@ -158,7 +179,7 @@ void generation_state::commit(sealed_chunk sealed) {
   auto record = chunk;
   if (chunk.resid_post == presence::pending) {
     auto state = sealed.values.empty() ? presence::dropped : presence::present;
-    set_activations(record, state);
+    mark_activations(record, state);
     if (state == presence::dropped)
       dropped_positions += static_cast<std::uint32_t>(record.tokens.size());
   }
@@ -202,6 +223,7 @@ void generation_state::committed(const sealed_chunk& sealed,
                                  const digest& chunk_name,
                                  const result<ops_written>& outcome) {
   const bool lost = !outcome || outcome.value().activations_refused;
+  in_flight_bytes -= sealed.credit;
   if (sequence && sealed.credit != 0)
     self->send(plan.hosted.actor, return_credit{*sequence, sealed.credit});
   const auto& chunk = log.chunk(sealed.index);
@@ -295,7 +317,7 @@ void generation_state::note(const mark_chunk& m) {
   if (m.index >= log.chunks().size()) return;
   auto& chunk = log.chunk(m.index);
   if (chunk.name != m.name) return;
-  if (m.activations) set_activations(chunk, *m.activations);
+  if (m.activations) mark_activations(chunk, *m.activations, m.only);
   if (m.lens) chunk.lens = *m.lens;
 }
 

@@ -81,10 +81,12 @@ bool may_send(sender from, wire::Body type) {
   const bool request =
       (type >= wire::Body::Hello && type <= wire::Body::Cancel) ||
       type == wire::Body::Search || type == wire::Body::PlanCapture ||
-      type == wire::Body::BenchCodec || type == wire::Body::ReadLens;
+      type == wire::Body::BenchCodec || type == wire::Body::ReadLens ||
+      type == wire::Body::VerifyCache || type == wire::Body::GetUsage;
   const bool response =
       (type >= wire::Body::Welcome && type <= wire::Body::Error) ||
-      type == wire::Body::SearchResult || type == wire::Body::Report;
+      type == wire::Body::SearchResult || type == wire::Body::Report ||
+      type == wire::Body::VerifyResult || type == wire::Body::Usage;
   switch (from) {
     case sender::client:
       return request;

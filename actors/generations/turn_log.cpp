@@ -10,6 +10,13 @@ bool has_activations(const chunk_record& chunk) {
          chunk.resid_post == presence::pending;
 }
 
+void mark_activations(chunk_record& chunk, presence state,
+                      std::optional<site> only) {
+  if (!only || *only == site::embed) chunk.embed = state;
+  if (!only || *only == site::resid_post) chunk.resid_post = state;
+  if (!only || *only == site::final_norm) chunk.final_norm = state;
+}
+
 turn_log::turn_log(conversation_id id, const digest& root,
                    std::vector<chunk_record> chunks, turn_promises promises)
     : id_(id), root_(root), chunks_(std::move(chunks)), promises_(promises) {

@@ -62,6 +62,10 @@ class turn_log {
   position_t size_ = 0;
 };
 
+/// One site's entry in the ledger, or all sites'.
+void mark_activations(chunk_record& chunk, presence state,
+                      std::optional<site> only = std::nullopt);
+
 /// True when nothing has to be computed again for this chunk's activations.
 bool has_activations(const chunk_record& chunk);
 

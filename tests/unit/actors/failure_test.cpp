@@ -22,6 +22,7 @@ codec_actor::behavior_type silent_codec(
       [](const decode_values&) -> values_decoded {
         return fail(error_code::internal, "nobody decodes here");
       },
+      [](const get_codec_status&) { return codec_status{}; },
   };
 }
 

@@ -92,8 +92,8 @@ TEST_F(ProtocolDocument, GivesTheLimitsThatTheCodeHas) {
       mentions(row("positions_max", std::to_string(limits::positions_max))));
   EXPECT_TRUE(mentions(
       row("lens_positions_max", std::to_string(limits::lens_positions_max))));
-  EXPECT_TRUE(mentions(
-      row("lens_top_k_max", std::to_string(limits::lens_top_k_max))));
+  EXPECT_TRUE(
+      mentions(row("lens_top_k_max", std::to_string(limits::lens_top_k_max))));
   EXPECT_TRUE(mentions(
       row("lens_tracked_max", std::to_string(limits::lens_tracked_max))));
   EXPECT_TRUE(mentions(row("lens_tracked_bytes_max",
@@ -112,6 +112,8 @@ TEST_F(ProtocolDocument, GivesTheLimitsThatTheCodeHas) {
                            std::to_string(limits::search_context_bytes_max))));
   EXPECT_TRUE(mentions(row("search_text_bytes_max",
                            std::to_string(limits::search_text_bytes_max))));
+  EXPECT_TRUE(mentions(
+      row("verify_sample_max", std::to_string(limits::verify_sample_max))));
   EXPECT_TRUE(mentions(row("search_conversations_max",
                            std::to_string(limits::search_conversations_max))));
   EXPECT_TRUE(mentions(
