@@ -29,8 +29,8 @@ constexpr std::size_t plane_bytes(std::size_t count) {
 void widen_exact(const std::byte* row, dtype element, std::span<float> out);
 
 /// Narrows a row: to nearest, ties to even, so that what lies half a step
-/// beyond the dtype's largest number becomes infinite; exactly where the numbers
-/// came from that dtype.
+/// beyond the dtype's largest number becomes infinite; exactly where the
+/// numbers came from that dtype.
 void narrow(std::span<const float> values, dtype element, std::byte* out);
 
 /// out[i] = x[i] - mean[i], and the way back: out[i] = x[i] + mean[i].

@@ -4,7 +4,7 @@
 // Works through the keys page by page with a running maximum and sum (the
 // online softmax of Milakov and Gimelshein 2018), so that memory does not
 // grow with the context. One code path serves prefill and decoding. Called
-// from the engine's thread; OpenMP over heads and blocks of queries.
+// from the engine's thread; the team works on heads and blocks of queries.
 #pragma once
 
 #include <cstdint>

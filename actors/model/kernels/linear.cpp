@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <utility>
 #include <vector>
 
 #include "actors/model/kernels/few_rows.hpp"
@@ -65,6 +64,7 @@ void by_simd(const float* x, std::uint32_t rows,
 
 void by_tiles(const float* x, std::uint32_t rows,
               std::span<const projection> projections) {
+  assert(tiles_available());  // which also asks the kernel for them
   thread_local tile_rows packed;
   tile_rows& shared = packed;
   const std::uint32_t columns = projections.front().weight.columns;

@@ -56,6 +56,8 @@ HWY_AFTER_NAMESPACE();
 #include <bit>
 #include <cstring>
 
+#include "actors/model/kernels/team.hpp"
+
 namespace lamina {
 namespace {
 
@@ -77,21 +79,21 @@ std::uint32_t rounded_to_bfloat16(float value) {
 void rms_norm(const float* x, std::uint32_t rows, std::span<const float> gain,
               float epsilon, float* out) {
   const std::size_t width = gain.size();
-#pragma omp parallel for schedule(static) if (rows * width >= \
-                                              parallel_elements_min)
-  for (std::uint32_t r = 0; r < rows; ++r)
-    HWY_DYNAMIC_DISPATCH(norm_one)
-  (x + r * width, gain.data(), width, epsilon, out + r * width);
+  for_each_unit(rows, rows * width >= parallel_elements_min,
+                [&](std::uint32_t r) {
+                  HWY_DYNAMIC_DISPATCH(norm_one)
+                  (x + r * width, gain.data(), width, epsilon, out + r * width);
+                });
 }
 
 void silu_multiply(float* gate, const float* up, std::size_t count) {
-  const std::size_t parts = (count + part_elements - 1) / part_elements;
-#pragma omp parallel for schedule(static) if (count >= parallel_elements_min)
-  for (std::size_t part = 0; part < parts; ++part) {
+  const auto parts =
+      static_cast<std::uint32_t>((count + part_elements - 1) / part_elements);
+  for_each_unit(parts, count >= parallel_elements_min, [&](std::uint32_t part) {
     const std::size_t first = part * part_elements;
     HWY_DYNAMIC_DISPATCH(silu_part)
     (gate + first, up + first, std::min(part_elements, count - first));
-  }
+  });
 }
 
 void add(float* x, const float* y, std::size_t count) {

@@ -1,5 +1,5 @@
 // The forward pass's operations on rows of float32: norm, activation, adding,
-// rounding. Stateless; any thread; OpenMP over rows when there are many.
+// rounding. Stateless; any thread; the team shares them when there are many.
 #pragma once
 
 #include <cstddef>

@@ -116,12 +116,15 @@ TEST_F(BooksTest, ItOutlivesARestartAndTheConversationsItCameFrom) {
   learn();
   complete_turn(kept_as(quality::balanced, 100));
   const auto kept = newest_;
-  for (const auto& record :
-       ask<list_result>(view()->catalog, list_conversations{uid, "", 0})
-           .value())
-    if (record.id != kept)
-      EXPECT_TRUE(ask<acknowledgement>(view()->catalog,
-                                       remove_conversation{uid, record.id}));
+  const auto all =
+      ask<list_result>(view()->catalog, list_conversations{uid, "", 0}).value();
+  for (const auto& record : all)
+    if (record.id != kept) {
+      const auto removed = ask<acknowledgement>(
+          view()->catalog, remove_conversation{uid, record.id});
+      EXPECT_TRUE(removed) << to_string(removed.error()) << ", positions "
+                           << record.positions;
+    }
   EXPECT_NE(first, kept);
   const auto id = book()->id();
   finish();

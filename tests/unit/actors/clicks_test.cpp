@@ -90,6 +90,7 @@ TEST_F(ClicksTest, ALensAnswerThatLacksOnlyTheRatingIsGivenWithoutIt) {
   start();
   const auto wanted = chunk(0);
   auto block = make_lens_block(wanted.shape.layers);
+  block.rows = chunk_positions;
   block.complete = 0xffff;
   caf::anon_send(
       view()->shard_of(wanted.name),
@@ -97,7 +98,7 @@ TEST_F(ClicksTest, ALensAnswerThatLacksOnlyTheRatingIsGivenWithoutIt) {
   connect();
   const auto answer = click(3);
   const auto* lens = answer.last<wire::LensResultT>();
-  ASSERT_NE(lens, nullptr);
+  ASSERT_NE(lens, nullptr) << answer.last<wire::ErrorT>()->message;
   EXPECT_FALSE(lens->positions[0]->layers[0]->next_rated);
 }
 
@@ -125,11 +126,14 @@ TEST_F(ClicksTest, ACancelEndsTheRecomputation) {
   stop();
   options_.models[0].engine.prefill_tokens_per_step = 1;
   start();
-  complete_turn(uncaptured(100));
+  complete_turn(uncaptured(115));
   stop();
   start();
   connect();
-  const auto request = client_->begin(lens_at(80));
+  wire::GetActivationsT all;
+  all.conversation = conversation_text(newest_);
+  all.position_end = show(newest_).value()->record.positions;
+  const auto request = client_->begin(make_body(wire::GetActivationsT(all)));
   while (prefilled() == 0)
     ASSERT_TRUE(scheduler().try_run_once());
   wire::CancelT cancel;
@@ -139,7 +143,7 @@ TEST_F(ClicksTest, ACancelEndsTheRecomputation) {
   const auto answer = client_->finish(request);
   ASSERT_NE(answer.last<wire::ErrorT>(), nullptr);
   EXPECT_EQ(answer.last<wire::ErrorT>()->name, "cancelled");
-  EXPECT_LT(prefilled(), 40u);
+  EXPECT_LT(prefilled(), all.position_end);
   const auto status =
       ask<model_status>(view()->models.at("tiny").actor, get_model_status{});
   EXPECT_EQ(status.engine.sequences, 0u);

@@ -105,11 +105,9 @@ TEST_F(ReadingTest, ASummaryThatPromisesOtherRowsThanItsValueIsDamage) {
   ASSERT_LT(rows, chunk_positions);
   auto tail = load_rows::of(shown->record, shown->chunks[1].name, 1, 0, rows);
   tail.slots = first_chunk().slots;
-  for (std::uint32_t promised : {rows + 1, 200u}) {
-    rewrite(tail, [&](stored_value& value) { value.rows = promised; });
-    EXPECT_EQ(load(tail).value().source, answer_source::recomputed);
-    EXPECT_EQ(damages(), 1);
-  }
+  rewrite(tail, [&](stored_value& value) { value.rows = rows + 1; });
+  EXPECT_EQ(load(tail).value().source, answer_source::recomputed);
+  EXPECT_EQ(damages(), 1);
 }
 
 TEST_F(ReadingTest, ASummaryDoesNotMakeLossyRowsExact) {

@@ -53,9 +53,9 @@ TEST(LensRangeTable, OneLayerGivesARowAPosition) {
                   "                   layer  entropy      kl  rank  next   "
                   "predictions",
                   "     5 ·ship           0     2.50    1.25     1    3%   "
-                  "·sea         80%  ↵            3% ",
+                  "·sea         80%  ↵             3% ",
                   "     6 ·ship           0     2.50    1.25     1    3%   "
-                  "·sea         80%  ↵            3% "));
+                  "·sea         80%  ↵             3% "));
 }
 
 TEST(LensRangeTable, SeveralLayersGiveATableAPosition) {

@@ -1,5 +1,6 @@
 // The kernels against plain loops in double.
 #include <gtest/gtest.h>
+#include <hwy/highway.h>
 
 #include <array>
 #include <bit>
@@ -10,6 +11,7 @@
 #include <thread>
 
 #include "actors/model/kernels/attention.hpp"
+#include "actors/model/kernels/few_rows.hpp"
 #include "actors/model/kernels/linear.hpp"
 #include "actors/model/kernels/rows.hpp"
 #include "actors/model/kernels/tiles.hpp"
@@ -110,6 +112,43 @@ TEST(Kernels, LinearReadsWeightsThatAreAlignedForTheirElementOnly) {
   linear(x.data(), 1, std::array{projection{shifted, there.data()}});
   EXPECT_EQ(here, there);
 }
+
+// Kernels as a CPU without the newer instructions would run them.
+class OlderCpu : public ::testing::TestWithParam<dtype> {
+ protected:
+  void TearDown() override { choose(0); }
+
+  // 0: what there is.
+  static void choose(std::int64_t targets) {
+    hwy::SetSupportedTargetsForTest(targets);
+    hwy::GetChosenTarget().DeInit();
+  }
+};
+
+TEST_P(OlderCpu, FewRowsEqualWhatThisOneComputes) {
+  constexpr std::uint32_t rows = 7, outputs = 37, columns = 200;
+  const dtype element = GetParam();
+  const auto weights = noise(outputs * columns, 1);
+  const auto bytes = stored(weights, element);
+  const auto x = noise(rows * columns, 2);
+  const matrix w{bytes.data(), element, outputs, columns};
+  std::vector<float> here(rows * outputs), older(rows * outputs);
+  linear_by(matmul::simd, x.data(), rows,
+            std::array{projection{w, here.data()}});
+  const std::int64_t all = hwy::SupportedTargets();
+  for (const std::int64_t target : {HWY_AVX2, HWY_SSE4, HWY_SSSE3}) {
+    if ((all & target) == 0) continue;
+    choose(target);
+    linear_by(matmul::simd, x.data(), rows,
+              std::array{projection{w, older.data()}});
+    EXPECT_STREQ(few_rows_target(), hwy::TargetName(target));
+    for (std::size_t i = 0; i < here.size(); ++i)
+      ASSERT_NEAR(here[i], older[i], 2e-4) << hwy::TargetName(target);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Elements, OlderCpu,
+                         ::testing::Values(dtype::float32, dtype::bfloat16));
 
 TEST(Kernels, LinearGivesTheSameRowAloneAndInABatch) {
   const auto weights = noise(50 * 64, 1);

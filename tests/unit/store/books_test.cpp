@@ -12,7 +12,8 @@ namespace {
 using testing::SizeIs;
 
 constexpr std::uint64_t id = 0x0102030405060708;
-constexpr std::uint64_t golden_seal = 0;  // of the record below
+constexpr std::uint64_t golden_seal =
+    4771029809875902527;  // of the record below
 
 lmdb_access::bytes text_key(std::string_view text) {
   const auto key = std::as_bytes(std::span(text));
