@@ -237,6 +237,7 @@ result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
   plan->abandon_after = options.abandon_after;
   // What an earlier turn still writes is on its way; what it gave up is not.
   plan->stored = e.syncing() ? r.positions : std::min(e.durable, r.positions);
+  plan->recompute_on_read = options.recompute_on_read;
   auto writer = self->spawn(generation, plan);
   self->monitor(writer);
   e.writer = writer_actor(writer);
@@ -274,7 +275,7 @@ void catalog_state::mark(const mark_chunk& m) {
   auto& chunks = *it->second.chunks;
   if (m.index >= chunks.size() || chunks[m.index].name != m.name) return;
   auto& c = chunks[m.index];
-  if (m.activations) set_activations(c, *m.activations);
+  if (m.activations) mark_activations(c, *m.activations, m.only);
   if (m.lens) c.lens = *m.lens;
 }
 

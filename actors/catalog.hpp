@@ -37,6 +37,7 @@ struct catalog_options {
   std::uint32_t imports_max = 8;   // at once
   /// Raw chunks of one import on their way to disk.
   std::uint64_t import_in_flight_bytes_max = 128u << 20;
+  bool recompute_on_read = false;  // missing activations stay so in a new turn
 };
 
 /// The first bytes of a text, for lists; a cut character is left out.

@@ -209,8 +209,15 @@ void catalog_state::correct_found(entry& e, const chunk_found& m) {
                   (*told != presence::present || (all & ~m.rows) == 0);
     return counts ? told : std::nullopt;
   };
-  mark_chunk change{m.conversation, m.index, m.name,
-                    news(m.activations, c.resid_post), news(m.lens, c.lens)};
+  // When the sites differ, what is true of all of them is news of one.
+  auto known = m.only == site::embed        ? c.embed
+               : m.only == site::final_norm ? c.final_norm
+                                            : c.resid_post;
+  if (!m.only && c.embed != known) known = c.embed;
+  if (!m.only && m.activations == known) known = c.final_norm;
+  mark_chunk change{
+      m.conversation,       m.index, m.name, news(m.activations, known),
+      news(m.lens, c.lens), m.only};
   if (change.activations || change.lens) correct(e, change);
 }
 

@@ -77,7 +77,7 @@ chunk_record conversation_writer::record_to_commit(
   auto chunk = log.chunk(sealed.index);
   if (chunk.resid_post == presence::pending) {
     auto state = sealed.values.empty() ? presence::dropped : presence::present;
-    set_activations(chunk, state);
+    mark_activations(chunk, state);
     if (state == presence::dropped)
       dropped_positions += static_cast<std::uint32_t>(chunk.tokens.size());
   }
@@ -192,7 +192,7 @@ void conversation_writer::note(const mark_chunk& m) {
   if (m.index >= log.chunks().size()) return;
   auto& chunk = log.chunk(m.index);
   if (chunk.name != m.name) return;
-  if (m.activations) set_activations(chunk, *m.activations);
+  if (m.activations) mark_activations(chunk, *m.activations, m.only);
   if (m.lens) chunk.lens = *m.lens;
 }
 

@@ -56,20 +56,21 @@ void generation_state::start() {
           });
 }
 
+/// The chunk that the turn goes on in, or the first one that an earlier turn
+/// could not store: it goes with this one.
+position_t generation_state::rewritten_from() const {
+  return first_position(chunk_of(std::min(turn_first, plan.stored)));
+}
+
 void generation_state::begin(const std::vector<token_id>& prompt) {
   const auto& options = *plan.options;
   auto request = std::make_shared<sequence_request>();
   request->conversation = record.id;
   request->capture = options.capture;
-  request->capture_from = options.capture
-                              ? log.capture_from()
-                              : first_position(chunk_of(turn_first));
-  // What an earlier turn could not store goes with this one.
+  const auto begin = rewritten_from();
   request->capture_from =
-      std::min(request->capture_from, first_position(chunk_of(plan.stored)));
-  sealed_next = chunk_of(request->capture_from);
-  begin_at(sealed_next);
-  lens_end = std::min(turn_first, first_position(first_written));
+      options.capture ? std::min(log.capture_from(), begin) : begin;
+  if (plan.recompute_on_read) request->capture_required_from = begin;
   request->tokens = log.ids();
   request->tokens.insert(request->tokens.end(), prompt.begin(), prompt.end());
   request->max_new_tokens = options.max_new_tokens;
@@ -77,18 +78,21 @@ void generation_state::begin(const std::vector<token_id>& prompt) {
   request->sampling = options.sampling;
   request->lens = options.lens;
   self->request(plan.hosted.actor, caf::infinite,
-                begin_sequence{request, sequence_sink(self)})
+                begin_sequence{request, sequence_sink(self), when_full()})
       .then(
-          [this,
-           tokens = prompt_tokens(prompt)](const sequence_begun& id) mutable {
-            if (!id) return fail_turn(id.error());
-            record_prompt(std::move(tokens));
-            begun(id.value());
+          [this, tokens = prompt_tokens(prompt)](
+              const sequence_begun& admitted) mutable {
+            if (!admitted) return fail_turn(admitted.error());
+            begun(admitted.value(), std::move(tokens));
           },
           [this](const caf::error& e) {
             fail_turn({error_code::unavailable,
                        "the model did not answer: " + to_string(e)});
           });
+}
+
+backpressure generation_state::when_full() const {
+  return plan.options->when_full.value_or(plan.hosted.when_full);
 }
 
 void generation_state::record_prompt(std::vector<token_record> tokens) {
@@ -105,8 +109,15 @@ void generation_state::record_prompt(std::vector<token_record> tokens) {
     self->send(view->catalog, update_chunk{record.id, index, log.chunk(index)});
 }
 
-void generation_state::begun(sequence_id id) {
-  sequence = id;
+/// The model says how far it had to go back.
+void generation_state::begun(const sequence_admitted& admitted,
+                             std::vector<token_record> tokens) {
+  sealed_next = chunk_of(plan.options->capture ? admitted.capture_from
+                                               : rewritten_from());
+  begin_at(sealed_next);
+  lens_end = std::min(turn_first, first_position(first_written));
+  record_prompt(std::move(tokens));
+  sequence = admitted.id;
   ++record.turns;
   // Before anything else, so that eviction leaves what there is alone.
   record.state = turn_state::running;

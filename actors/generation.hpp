@@ -6,7 +6,10 @@
 // cancelled after `abandon_after`, or finishes when the client asked for that.
 // It ends when everything is durable and the last viewer has been served.
 //
-// What happens to a chunk on its way to disk is conversation_writer's.
+// What happens to a chunk on its way to disk is conversation_writer's. A turn
+// that drops under back-pressure gives up the activations of a complete chunk
+// while more than `in_flight_bytes_max` are on that path; its tokens and, where
+// the backlog takes them, its lens records are kept.
 #pragma once
 
 #include <caf/stateful_actor.hpp>
@@ -40,6 +43,7 @@ struct generation_plan {
   hosted_model hosted;
   view_ptr view;
   std::chrono::milliseconds abandon_after{10'000};
+  bool recompute_on_read = false;
 };
 
 struct generation_state : conversation_writer {
@@ -71,9 +75,12 @@ struct generation_state : conversation_writer {
   void start();
   std::vector<token_record> prompt_tokens(
       const std::vector<token_id>& ids) const;
+  position_t rewritten_from() const;
   void begin(const std::vector<token_id>& prompt);
   void record_prompt(std::vector<token_record> tokens);
-  void begun(sequence_id id);
+  void begun(const sequence_admitted& admitted,
+             std::vector<token_record> tokens);
+  backpressure when_full() const;
   caf::result<watch_result> watch(const watch_turn& m);
   watch_result admit(const watch_turn& m);
 
@@ -88,6 +95,8 @@ struct generation_state : conversation_writer {
 
   // Write path.
   void seal(std::uint32_t index, const ready_rows& rows);
+  bool is_full(const ready_rows& rows) const;
+  void drop(std::uint32_t index, const ready_rows& rows);
   void without_book(const digest& name, const ready_rows& rows) override;
   void defer_lens(std::uint32_t index, const ready_rows& rows);
   void lens_ready(std::uint32_t index, const digest& name,
@@ -147,6 +156,7 @@ struct generation_state : conversation_writer {
   finish_reason reason = finish_reason::length;
   std::optional<std::uint32_t> last_token_text_bytes;
   std::uint32_t prompt_reused = 0;
+  std::uint64_t in_flight_bytes = 0;  // of sealed chunks that are not safe
   std::vector<viewer> viewers;
   std::vector<follower> followers;
   std::vector<std::pair<watch_promise, watch_turn>> early;  // before begun

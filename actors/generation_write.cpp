@@ -20,11 +20,37 @@ void generation_state::seal(std::uint32_t index, const ready_rows& ready) {
   // A chunk before this one may have lost its rows; it goes without.
   for (; sealed_next < index; ++sealed_next)
     seal_without_rows(sealed_next);
-  encode(index, ready);
+  if (is_full(ready)) {
+    drop(index, ready);
+  } else {
+    in_flight_bytes += ready.chunk->bytes();
+    encode(index, ready);
+  }
   if (plan.options->lens == lens_mode::deferred) defer_lens(index, ready);
   predecessor = ready;
   rows.erase(index);
   sealed_next = index + 1;
+}
+
+/// One chunk is always under way, or nothing would ever be kept.
+bool generation_state::is_full(const ready_rows& ready) const {
+  return when_full() == backpressure::drop && in_flight_bytes != 0 &&
+         in_flight_bytes + ready.chunk->bytes() >
+             plan.hosted.in_flight_bytes_max;
+}
+
+/// Its tokens are written in their turn; its rows go as soon as the lens has
+/// them.
+void generation_state::drop(std::uint32_t index, const ready_rows& ready) {
+  const auto& chunk = log.chunk(index);
+  mark(index, chunk.name, presence::dropped, std::nullopt);
+  dropped_positions += static_cast<std::uint32_t>(chunk.tokens.size());
+  self->send(view->shard_of(chunk.name), discard_rows{chunk.name});
+  if (sequence)
+    self->send(plan.hosted.actor,
+               return_credit{*sequence, ready.chunk->bytes()});
+  seal_without_rows(index);
+  commit_sealed();
 }
 
 /// One chunk at a time: rows that wait to be learned from take memory. Those
@@ -135,6 +161,7 @@ void generation_state::ask_disk(const disk_actor& whom, write_ops command,
 }
 
 void generation_state::credit_returned(std::uint64_t bytes) {
+  in_flight_bytes -= bytes;
   if (sequence) self->send(plan.hosted.actor, return_credit{*sequence, bytes});
 }
 

@@ -29,8 +29,7 @@ using disk_actor = caf::typed_actor<answers<write_ops, result<ops_written>>,
 using reader_actor = caf::typed_actor<
     answers<read_conversations, conversations_read>,
     answers<read_chunks, chunks_read>, answers<read_values, values_read>,
-    answers<read_lens, lens_read>, answers<read_statistics, statistics_read>,
-    answers<read_usage, usage_read>>;
+    answers<read_lens, lens_read>, answers<read_statistics, statistics_read>>;
 
 /// Encodes and decodes activations. Several, own threads: those that encode
 /// have low priority, those that decode for somebody who waits have not.
@@ -51,7 +50,8 @@ using meter_actor = caf::typed_actor<answers<measure_codec, codec_measured>>;
 using shard_actor = caf::typed_actor<
     reacts_to<publish_rows>, reacts_to<publish_values>, reacts_to<publish_lens>,
     reacts_to<publish_lens_block>, reacts_to<discard_chunk>,
-    answers<find_lens, lens_found>, answers<find_values, result<values_found>>,
+    reacts_to<discard_rows>, answers<find_lens, lens_found>,
+    answers<find_values, result<values_found>>,
     answers<get_shard_status, shard_status>, reacts_to<view_changed>>;
 
 /// Computes lens records and readouts from rows. One for clicks, one of the
@@ -75,6 +75,7 @@ using sequence_sink =
 struct begin_sequence {
   std::shared_ptr<const sequence_request> request;
   sequence_sink sink;
+  backpressure when_full = backpressure::wait;
 };
 
 /// Owns the engine of one model and steps all its sequences. Own thread.
@@ -170,6 +171,17 @@ using search_actor =
                      answers<score_chunks, scoring_result>,
                      answers<get_search_status, search_status>>;
 
+/// Looks at what is on disk, not to answer with it but to say how it is: what
+/// lies under a name, who holds how much, whether all of it can be read. Own
+/// thread, low priority, bounded slices.
+using auditor_actor = caf::typed_actor<
+    answers<read_conversations, conversations_read>,
+    answers<read_chunks, chunks_read>, answers<read_contents, contents_read>,
+    answers<read_statistics, statistics_read>, answers<read_usage, usage_read>,
+    answers<read_usage_of, usage_of_read>,
+    answers<verify_chunks, verification_result>,
+    answers<compare_rows, comparison_result>>;
+
 /// Warms the neighbours of what was clicked.
 using prefetch_actor =
     caf::typed_actor<reacts_to<warm_neighbours>, reacts_to<view_changed>>;
@@ -202,6 +214,8 @@ struct hosted_model {
   model_actor actor;   // null when down
   std::string health;  // "up", "loading", or why it is down
   quality kept = quality::lossless;  // of its activations, unless asked else
+  backpressure when_full = backpressure::wait;            // likewise
+  std::uint64_t in_flight_bytes_max = 256u << 20;         // of one sequence
   std::map<std::string, std::filesystem::path> lenses{};  // tuned, by name
 };
 
@@ -220,6 +234,7 @@ struct system_view {
   catalog_actor catalog;
   prefetch_actor prefetch;
   search_actor search;
+  auditor_actor auditor;
   restorer_actor restorer;
   lens_actor lens_clicks;
   lens_actor lens_backlog;

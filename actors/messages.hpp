@@ -20,6 +20,8 @@
 #include <string>
 #include <vector>
 
+#include "actors/audit/fidelity.hpp"
+#include "actors/chunks/backpressure.hpp"
 #include "actors/chunks/lens_record.hpp"
 #include "actors/chunks/raw_chunk.hpp"
 #include "actors/chunks/row_block.hpp"
@@ -126,6 +128,15 @@ struct read_lens {
 };
 struct read_statistics {};
 struct read_usage {};
+/// What one conversation holds.
+struct read_usage_of {
+  conversation_id id = 0;
+};
+/// What lies under chunk names; `values` lists them, at a page each.
+struct read_contents {
+  std::vector<digest> names;
+  bool values = true;
+};
 
 struct conversations_found {
   std::vector<conversation_record> records;
@@ -137,6 +148,8 @@ using values_read = result<std::vector<stored_value_ptr>>;
 using lens_read = result<lens_block_ptr>;
 using statistics_read = result<store_statistics>;
 using usage_read = result<usage_report>;
+using usage_of_read = result<usage>;
+using contents_read = result<std::vector<chunk_contents>>;
 
 // ---- codec ----------------------------------------------------------------
 
@@ -219,9 +232,14 @@ struct publish_lens_block {
 struct discard_chunk {
   digest name;
 };
+/// Forget raw rows that will not be stored; what else is known stays.
+struct discard_rows {
+  digest name;
+};
 struct find_lens {
   digest name;
   std::uint32_t rows_wanted = 0;  // bit r: row r
+  bool urgent = false;            // somebody waits: before bulk reads
 };
 struct lens_found {
   lens_block_ptr block;  // may lack wanted rows; null when nothing is there
@@ -234,6 +252,7 @@ struct find_values {
   digest name;
   std::uint32_t rows_wanted = 0;
   std::vector<value_key> keys;
+  bool urgent = false;
 };
 struct values_found {
   ready_rows raw;                        // set when the chunk is in flight
@@ -283,7 +302,11 @@ struct lens_status {
 
 // ---- model ----------------------------------------------------------------
 
-using sequence_begun = result<sequence_id>;
+struct sequence_admitted {
+  sequence_id id = 0;
+  position_t capture_from = 0;  // rows below are not captured
+};
+using sequence_begun = result<sequence_admitted>;
 struct sequence_advanced {
   std::shared_ptr<const sequence_progress> progress;
 };
@@ -336,7 +359,8 @@ struct turn_options {
   bool capture = true;
   lens_mode lens = lens_mode::deferred;
   bool keep_running = false;
-  std::optional<quality> kept;  // none: the model's
+  std::optional<quality> kept;            // none: the model's
+  std::optional<backpressure> when_full;  // none: the model's
 };
 
 /// A token as viewers and the catalog see it.
@@ -405,6 +429,7 @@ struct mark_chunk {
   digest name;
   std::optional<presence> activations;
   std::optional<presence> lens;
+  std::optional<site> only{};  // of the activations' sites; none: all
 };
 /// What a reader found out about a chunk. `present` counts when it is true of
 /// all rows that the chunk has.
@@ -415,6 +440,7 @@ struct chunk_found {
   std::uint32_t rows = 0;  // bit r: row r
   std::optional<presence> activations;
   std::optional<presence> lens;
+  std::optional<site> only{};  // of the activations' sites; none: all
 };
 /// The text of a turn is complete: another turn may begin.
 struct close_turn {
@@ -615,6 +641,8 @@ struct load_rows {
   bool exact = false;        // recompute rather than take rows with an error
   bool stored_only = false;  // these rows are not worth a recomputation
   bool brought = false;      // they cannot be computed again
+  bool recompute = false;    // whatever is stored
+  bool urgent = false;       // somebody waits: before bulk reads
   bool restore = false;      // what was recomputed is stored again, as `kept`
   quality kept = quality::lossless;
 
@@ -709,6 +737,60 @@ struct search_status {
   std::uint64_t positions_scored = 0;
   std::uint64_t slices = 0;
 };
+
+// ---- auditor --------------------------------------------------------------
+
+/// One chunk of a conversation, to be looked at on disk.
+struct audited_chunk {
+  digest name;
+  capture_shape shape;
+  std::uint32_t index = 0;
+  std::uint32_t conversation = 0;  // its place in the audit
+  chunk_record promised;           // without tokens
+  std::uint32_t rows = 0;          // tokens it has
+};
+
+/// Reads, checks and decodes all that is stored of chunks `begin` and on, as
+/// many as fit a slice.
+struct verify_chunks {
+  std::shared_ptr<const std::vector<audited_chunk>> chunks;
+  std::size_t begin = 0;
+};
+enum class defect : std::uint8_t {
+  corrupt,     // fails its checks
+  missing,     // promised by the ledger, and not there
+  unreadable,  // sound, but this daemon lacks what decoding it takes
+  differs,     // from what the model computes, by more than its error explains
+};
+/// Something that is not as it was stored, or not there.
+struct finding {
+  std::size_t chunk = 0;   // its place among the chunks
+  std::optional<site> at;  // none: the lens records
+  std::uint32_t layer_begin = 0;
+  std::uint32_t layer_end = 0;
+  defect kind = defect::corrupt;
+  std::string what;
+};
+struct chunks_verified {
+  std::size_t end = 0;  // chunks begin .. end-1 are done
+  std::uint64_t values = 0;
+  std::uint64_t value_bytes = 0;
+  std::uint64_t lens_blocks = 0;
+  fidelities found;
+  std::vector<finding> findings;
+};
+using verification_result = result<chunks_verified>;
+
+/// Compares what is stored of a chunk with rows that were computed now.
+struct compare_rows {
+  audited_chunk chunk;
+  row_block_ptr exact;  // of all slots
+};
+struct rows_compared {
+  fidelities found;
+  std::vector<finding> findings;  // rows that disagree
+};
+using comparison_result = result<rows_compared>;
 
 // ---- session and requests -------------------------------------------------
 

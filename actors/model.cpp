@@ -26,10 +26,12 @@ void model_state::arm() {
 
 sequence_begun model_state::begin(const begin_sequence& m) {
   BOOST_OUTCOME_TRY(id, runner->add(*m.request));
-  sequences.emplace(id, sequence{m.sink});
+  sequence added{m.sink};
+  added.waits = m.when_full == backpressure::wait;
+  sequences.emplace(id, std::move(added));
   self->monitor(m.sink);
   arm();
-  return id;
+  return sequence_admitted{id, runner->captured_from(id)};
 }
 
 /// Nobody wants the rest of a sequence whose sink is gone.
@@ -66,7 +68,7 @@ void model_state::deliver(sequence_progress progress) {
   // The open chunk must be able to fill, or no credit would ever come.
   bool over = s.in_flight_bytes > options.in_flight_bytes_max &&
               s.in_flight_bytes > s.chunk_bytes;
-  if (over && !s.paused && !progress.finished && !progress.failed) {
+  if (over && s.waits && !s.paused && !progress.finished && !progress.failed) {
     s.paused = true;
     runner->pause(progress.sequence, true);
   }

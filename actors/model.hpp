@@ -3,7 +3,8 @@
 //
 // Back-pressure: raw chunks that a sequence has produced and that are not yet
 // safe count against `in_flight_bytes_max`; a sequence beyond it sits out the
-// steps until credit returns, the others go on.
+// steps until credit returns, the others go on. One that was begun with
+// `backpressure::drop` goes on, too: its sink gives chunks up instead.
 //
 // An exception in a step ends the actor: its sequences are told why, and the
 // supervisor starts a new one on the same weights.
@@ -27,6 +28,10 @@ struct model_actor_options {
   std::uint64_t in_flight_bytes_max = 256u << 20;  // of one sequence
   int threads = 0;                                 // 0: as OpenMP decides
   quality kept = quality::lossless;  // of its captures, unless asked else
+  quality kept = quality::lossless;  // of its captures, unless asked else
+  backpressure when_full = backpressure::wait;            // likewise
+  std::map<std::string, std::filesystem::path> lenses{};  // tuned, by name
+  std::uint64_t fault_after_steps = 0;  // tests: throw once then
   std::map<std::string, std::filesystem::path> lenses{};  // tuned, by name
   std::uint64_t fault_after_steps = 0;  // tests: throw once then
 };
@@ -43,6 +48,7 @@ struct model_state {
     std::uint64_t in_flight_bytes = 0;
     std::uint64_t chunk_bytes = 0;  // of one chunk of its model
     const raw_chunk* newest = nullptr;
+    bool waits = true;  // when it is beyond the budget; else its sink drops
     bool paused = false;
   };
 

@@ -41,7 +41,6 @@ reader_actor::behavior_type reader(reader_state::pointer self,
       [&state](const read_statistics&) {
         return state.environment->statistics();
       },
-      [&state](const read_usage&) { return state.environment->usage(); },
   };
 }
 

@@ -1,5 +1,7 @@
 #include "actors/request.hpp"
 
+#include <unistd.h>
+
 namespace lamina {
 
 result<conversation_id> read_conversation(const std::string& text) {
@@ -15,6 +17,44 @@ wire::TokenT to_wire(const placed_token& t) {
   w.bytes.assign(t.token.bytes.begin(), t.token.bytes.end());
   w.role = static_cast<std::uint8_t>(t.token.who);
   w.turn = t.token.turn;
+  return w;
+}
+
+wire::ConversationT to_wire(const conversation_record& r) {
+  wire::ConversationT w;
+  w.id = conversation_text(r.id);
+  w.model = r.model;
+  w.owner_uid = r.owner_uid;
+  w.created_unix_ms = r.created_unix_ms;
+  w.accessed_unix_ms = r.accessed_unix_ms;
+  w.pinned = r.pinned;
+  w.state = to_string(r.state);
+  w.turns = r.turns;
+  w.positions = r.positions;
+  if (r.parent != 0) w.parent = conversation_text(r.parent);
+  w.forked_at = r.forked_at;
+  w.root = to_string(r.root);
+  w.preview = r.preview;
+  if (r.fingerprint != digest{}) w.fingerprint = to_string(r.fingerprint);
+  w.origin = r.origin;
+  w.layers = r.shape.layers;
+  w.width = r.shape.width;
+  w.dtype = static_cast<std::uint8_t>(r.shape.element);
+  return w;
+}
+
+bool is_operator(std::uint32_t uid) {
+  return uid == 0 || uid == ::geteuid();
+}
+
+wire::HoldingT to_wire(const usage& u) {
+  wire::HoldingT w;
+  w.unique_activation_bytes = u.unique.value_bytes;
+  w.unique_lens_bytes = u.unique.lens_bytes;
+  w.shared_activation_bytes = u.shared.value_bytes;
+  w.shared_lens_bytes = u.shared.lens_bytes;
+  w.record_bytes = u.record_bytes;
+  w.chunks = u.chunks;
   return w;
 }
 

@@ -73,11 +73,21 @@ auto unavailable(Self* self, const request_context& ctx, std::string who) {
   };
 }
 
+/// A request about no more positions has somebody waiting for each of them: it
+/// goes before bulk reads wherever a queue forms.
+inline constexpr std::size_t click_positions_max = 64;
+
 /// The id in a request's text form: invalid_argument when it is none.
 result<conversation_id> read_conversation(const std::string& text);
 
 wire::TokenT to_wire(const placed_token& t);
+/// Without tokens and ledger.
+wire::ConversationT to_wire(const conversation_record& r);
+wire::HoldingT to_wire(const usage& u);
 std::string_view to_string(answer_source s);
+
+/// Whoever runs the daemon: its own user, and root.
+bool is_operator(std::uint32_t uid);
 
 /// Spawns a request whose state has `ctx` and `run()`; a cancel ends it.
 template <class State>
@@ -104,6 +114,9 @@ request_actor spawn_search_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_plan_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_bench_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_put_request(caf::actor_system& sys, request_context ctx);
+request_actor spawn_show_request(caf::actor_system& sys, request_context ctx);
+request_actor spawn_usage_request(caf::actor_system& sys, request_context ctx);
+request_actor spawn_verify_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_catalog_request(caf::actor_system& sys,
                                     request_context ctx);
 

@@ -16,8 +16,6 @@ struct catalog_request_state {
   void status();
   void list(const wire::ListConversationsT& m);
   void send_list(std::size_t begin);
-  void show(conversation_id id, const wire::ShowConversationT& ask);
-  void send_shown(std::size_t chunk);
   template <class Command>
   void change(Command command);
   void remove(conversation_id id);
@@ -25,46 +23,8 @@ struct catalog_request_state {
   static inline const char* name = "request_catalog";
   pointer self;
   request_context ctx;
-  // Long answers, sent a frame at a time.
-  std::vector<conversation_record> listed;
-  std::shared_ptr<const conversation_shown> shown;
+  std::vector<conversation_record> listed;  // sent some at a time
 };
-
-wire::ConversationT to_wire(const conversation_record& r) {
-  wire::ConversationT w;
-  w.id = conversation_text(r.id);
-  w.model = r.model;
-  w.owner_uid = r.owner_uid;
-  w.created_unix_ms = r.created_unix_ms;
-  w.accessed_unix_ms = r.accessed_unix_ms;
-  w.pinned = r.pinned;
-  w.state = to_string(r.state);
-  w.turns = r.turns;
-  w.positions = r.positions;
-  if (r.parent != 0) w.parent = conversation_text(r.parent);
-  w.forked_at = r.forked_at;
-  w.root = to_string(r.root);
-  w.preview = r.preview;
-  if (r.fingerprint != digest{}) w.fingerprint = to_string(r.fingerprint);
-  w.origin = r.origin;
-  w.layers = r.shape.layers;
-  w.width = r.shape.width;
-  w.dtype = static_cast<std::uint8_t>(r.shape.element);
-  return w;
-}
-
-wire::LedgerEntryT to_wire(const chunk_record& c, position_t first) {
-  wire::LedgerEntryT w;
-  w.position_begin = first;
-  w.position_end = first + static_cast<position_t>(c.tokens.size());
-  w.chunk = to_string(c.name);
-  w.full = c.full;
-  w.embed = to_string(c.embed);
-  w.resid_post = to_string(c.resid_post);
-  w.final_norm = to_string(c.final_norm);
-  w.lens = to_string(c.lens);
-  return w;
-}
 
 void catalog_request_state::models() {
   wire::ModelsT answer;
@@ -131,50 +91,6 @@ void catalog_request_state::send_list(std::size_t begin) {
                 {}, [this, end] { send_list(end); });
 }
 
-void catalog_request_state::show(conversation_id id,
-                                 const wire::ShowConversationT& ask) {
-  self->request(ctx.view->catalog, caf::infinite,
-                show_conversation{ctx.uid, id})
-      .then(
-          [this, from = ask.from_position](const show_result& found) {
-            if (!found) return send_error(self, ctx, found.error());
-            shown = found.value();
-            send_shown(chunk_of(from));
-          },
-          unavailable(self, ctx, "catalog"));
-}
-
-/// Chunks from `begin` on, as many as fit a frame.
-void catalog_request_state::send_shown(std::size_t begin) {
-  constexpr std::size_t chunks_max = limits::frame_tokens_max / chunk_positions;
-  const auto& ask = *ctx.body->AsShowConversation();
-  const auto& chunks = shown->chunks;
-  const auto end = ask.tokens || ask.ledger
-                       ? std::min(chunks.size(), begin + chunks_max)
-                       : chunks.size();
-  auto answer = to_wire(shown->record);
-  answer.positions = 0;
-  for (const auto& chunk : chunks)
-    answer.positions += static_cast<position_t>(chunk.tokens.size());
-  for (auto c = begin; c < end; ++c) {
-    auto p = first_position(static_cast<std::uint32_t>(c));
-    if (ask.ledger)
-      answer.ledger.push_back(
-          std::make_unique<wire::LedgerEntryT>(to_wire(chunks[c], p)));
-    for (const auto& token : chunks[c].tokens) {
-      const auto at = p++;
-      if (ask.tokens && at >= ask.from_position)
-        answer.tokens.push_back(
-            std::make_unique<wire::TokenT>(lamina::to_wire({at, token})));
-    }
-  }
-  answer.last = end >= chunks.size();
-  if (answer.last)
-    return send_terminal(self, ctx, make_body(std::move(answer)));
-  send_response(self, ctx, frame_kind::response, make_body(std::move(answer)),
-                {}, [this, end] { send_shown(end); });
-}
-
 /// Pin and fork: the answer is the conversation as it is then.
 template <class Command>
 void catalog_request_state::change(Command command) {
@@ -209,8 +125,6 @@ void catalog_request_state::run() {
   if (body.AsListModels()) return models();
   if (body.AsGetStatus()) return status();
   if (const auto* m = body.AsListConversations()) return list(*m);
-  if (const auto* m = body.AsShowConversation())
-    return with_id(m->conversation, [&](conversation_id id) { show(id, *m); });
   if (const auto* m = body.AsDeleteConversation())
     return with_id(m->conversation, [&](conversation_id id) { remove(id); });
   if (const auto* m = body.AsPinConversation())

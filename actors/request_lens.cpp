@@ -47,6 +47,14 @@ void lens_request_state::stop(const error& e) {
   send_error(self, ctx, e);
 }
 
+/// Whether somebody waits for each of its positions.
+bool lens_request_state::is_click() const {
+  if (!range)
+    return ctx.body->AsGetLens()->positions.size() <= click_positions_max;
+  return !range->backfill && range->position_end > range->position_begin &&
+         range->position_end - range->position_begin <= click_positions_max;
+}
+
 void lens_request_state::run() {
   range = ctx.body->AsReadLens();
   if (range)
@@ -127,7 +135,7 @@ void lens_request_state::find_block() {
   auto& group = groups[current];
   const auto& at = group.front();
   self->request(ctx.view->shard_of(at.name), caf::infinite,
-                find_lens{at.name, group.rows_read()})
+                find_lens{at.name, group.rows_read(), is_click()})
       .then(
           [this](const lens_found& found) {
             auto& g = groups[current];
@@ -153,7 +161,8 @@ void lens_request_state::answer_or_compute() {
 
 void lens_request_state::find_next_block() {
   const auto& next = *groups[current].back().next_name;
-  self->request(ctx.view->shard_of(next), caf::infinite, find_lens{next, 1})
+  self->request(ctx.view->shard_of(next), caf::infinite,
+                find_lens{next, 1, is_click()})
       .then(
           [this](const lens_found& found) {
             auto& g = groups[current];
@@ -171,6 +180,7 @@ load_rows lens_request_state::rows_of(const digest& chunk, std::uint32_t index,
   load.slots.resize(record.shape.layers + 1);
   std::iota(load.slots.begin(), load.slots.end(), 0u);
   load.exact = true;
+  load.urgent = is_click();
   // The last one is rated by its next token's row.
   const auto& last = groups.back().back();
   load.position_end = last.position + (last.next ? 2 : 1);

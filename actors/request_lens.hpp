@@ -138,6 +138,7 @@ struct lens_request_state {
   const token_rating* rating(const located_position& at, int index) const;
   std::string text(token_id id) const;
   wire::LensResultT part();
+  bool is_click() const;
   void stop(const error& e);
 
   static inline const char* name = "request_lens";

@@ -51,6 +51,9 @@ std::optional<error> check(const wire::GenerateT& g) {
   if (!g.quality.empty() && !quality_named(g.quality))
     return bad("quality must be lossless, high, balanced or small, not '" +
                g.quality + "'");
+  if (!g.backpressure.empty() && !backpressure_named(g.backpressure))
+    return bad("backpressure must be wait or drop, not '" + g.backpressure +
+               "'");
   if (g.stop.size() > limits::stop_strings_max)
     return error{error_code::limit_exceeded, "more than 16 stop strings"};
   for (const auto& stop : g.stop)
@@ -79,6 +82,7 @@ void turn_request_state::generate(const wire::GenerateT& g) {
   options->lens = static_cast<lens_mode>(g.lens);
   options->keep_running = g.keep_running;
   if (!g.quality.empty()) options->kept = quality_named(g.quality);
+  options->when_full = backpressure_named(g.backpressure);
   open.options = std::move(options);
   owns_turn = true;
   self->request(ctx.view->catalog, caf::infinite, std::move(open))

@@ -83,9 +83,14 @@ caf::result<result<rows_loaded>> rows_state::load(const load_rows& m) {
       it != recomputed.end() && holds(it->second, m))
     return result<rows_loaded>(take_recomputed(it->second));
   reply = self->make_response_promise<promise>();
-  self->request(
-          view->shard_of(m.name), caf::infinite,
-          find_values{m.name, mask(m.row_begin, m.row_end), keys_of(wanted)})
+  if (m.recompute) {
+    const auto pending = *reply;  // it may be answered at once
+    recompute({error_code::not_found, "they were asked for anew"});
+    return pending;
+  }
+  self->request(view->shard_of(m.name), caf::infinite,
+                find_values{m.name, mask(m.row_begin, m.row_end),
+                            keys_of(wanted), m.urgent})
       .then(
           [this](const result<values_found>& values) {
             if (values)
@@ -143,13 +148,24 @@ void rows_state::decode(const values_found& values) {
     return all.begin() + static_cast<long>(share * all.size() / shares);
   };
   for (std::size_t i = 0; i < shares; ++i)
-    self->request(view->decoder_of(wanted.name, i), caf::infinite,
-                  decode_values{std::vector(at(i), at(i + 1)), books, block})
-        .then([this](const values_decoded& decoded) { take_share(decoded); },
-              [this](const caf::error& e) {
-                const auto why = no_answer("decoder", e);
-                take_share(fail(why.code, why.context));
-              });
+    decode_share(i, std::vector(at(i), at(i + 1)));
+}
+
+/// An urgent one goes before what bulk reads have the decoder decode.
+void rows_state::decode_share(std::size_t share,
+                              std::vector<stored_value_ptr> values) {
+  const auto& decoder = view->decoder_of(wanted.name, share);
+  decode_values command{std::move(values), books, block};
+  auto asked = wanted.urgent
+                   ? self->request<caf::message_priority::high>(
+                         decoder, caf::infinite, std::move(command))
+                   : self->request(decoder, caf::infinite, std::move(command));
+  std::move(asked).then(
+      [this](const values_decoded& decoded) { take_share(decoded); },
+      [this](const caf::error& e) {
+        const auto why = no_answer("decoder", e);
+        take_share(fail(why.code, why.context));
+      });
 }
 
 void rows_state::take_share(const values_decoded& decoded) {
@@ -221,14 +237,17 @@ void rows_state::recompute(const error& because) {
           [this](const caf::error& e) { answer(no_answer("catalog", e)); });
 }
 
-/// Where the window of chunks that begins with the wanted one ends.
+/// Where the window of chunks that begins with the wanted one ends. What is
+/// stored again is stored whole: fewer rows would not take the place of a
+/// damaged value.
 position_t rows_state::window_end() const {
   const auto& shape = wanted.shape;
   const auto chunk_bytes = shape.slots() * chunk_positions * shape.row_bytes();
   const auto chunks = std::max<std::size_t>(window_bytes / chunk_bytes, 1);
   const auto end = std::uint64_t{first_position(wanted.chunk)} +
                    std::uint64_t{chunks} * chunk_positions;
-  const auto least = first_position(wanted.chunk) + wanted.row_end;
+  const auto least = first_position(wanted.chunk) +
+                     (wanted.restore ? chunk_positions : wanted.row_end);
   return static_cast<position_t>(
       std::min<std::uint64_t>(end, std::max(wanted.position_end, least)));
 }

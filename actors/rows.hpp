@@ -33,6 +33,7 @@ struct rows_state {
   void found(const values_found& values);
   void find_books(const values_found& values);
   void decode(const values_found& values);
+  void decode_share(std::size_t share, std::vector<stored_value_ptr> values);
   void take_share(const values_decoded& decoded);
   void take_decoded();
   void take_damage(const error& what);

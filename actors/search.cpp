@@ -5,8 +5,6 @@
 #include <caf/all.hpp>
 #include <utility>
 
-#include "actors/book_learner.hpp"
-
 namespace lamina {
 namespace {
 
@@ -64,19 +62,6 @@ history_read search_state::read(const read_history& m) {
   return answer;
 }
 
-/// From the store when it is met first; null when it needs none, or when that
-/// is not there, which decoding then says.
-const codebook* search_state::book_of(const stored_value& value) {
-  if (value.book == 0) return nullptr;
-  if (const auto* known = books->find(value.book)) return known;
-  const auto stored = reader->book(value.book);
-  if (!stored || !stored.value()) return nullptr;
-  const auto book = open_codebook(*stored.value());
-  if (!book) return nullptr;
-  books = books->with(stored.value()->root, book.value());
-  return books->find(value.book);
-}
-
 void search_state::score_one(const score_chunks& m, std::size_t index,
                              const stored_value* value, chunks_scored& into,
                              best_hits& best) {
@@ -89,8 +74,10 @@ void search_state::score_one(const score_chunks& m, std::size_t index,
     into.missing += count(chunk.rows);
     return;
   }
+  // Decoding says so where it needs one that is not there.
+  const auto book = books.find(value->book, *reader);
   auto scored = scores.score(*query.ranking, *value, query.layer, chunk.rows,
-                             book_of(*value));
+                             book ? book.value() : nullptr);
   if (!scored) {
     into.missing += count(chunk.rows);
     if (scored.error().code == error_code::corrupt)

@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "actors/book_finder.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/search/stored_scores.hpp"
 #include "actors/store/store.hpp"
@@ -34,7 +35,6 @@ struct search_state {
   history_read read(const read_history& m);
   result<history_ptr> read_one(const search_query& query, conversation_id id);
   scoring_result score(const score_chunks& m);
-  const codebook* book_of(const stored_value& value);
   void score_one(const score_chunks& m, std::size_t index,
                  const stored_value* value, chunks_scored& into,
                  best_hits& best);
@@ -47,7 +47,7 @@ struct search_state {
   std::unique_ptr<store_reader> reader;
   stored_scores scores;
   stored_value reading;  // one at a time, always in the same memory
-  book_shelf_ptr books = std::make_shared<const book_shelf>();
+  book_finder books;
   std::vector<std::weak_ptr<const search_query>> running;
   search_status counts;
 };

@@ -27,6 +27,12 @@ request_actor spawn_request(caf::actor_system& sys, request_context ctx) {
       return spawn_plan_request(sys, std::move(ctx));
     case wire::Body::BenchCodec:
       return spawn_bench_request(sys, std::move(ctx));
+    case wire::Body::ShowConversation:
+      return spawn_show_request(sys, std::move(ctx));
+    case wire::Body::GetUsage:
+      return spawn_usage_request(sys, std::move(ctx));
+    case wire::Body::VerifyCache:
+      return spawn_verify_request(sys, std::move(ctx));
     case wire::Body::PutConversation:
     case wire::Body::PutActivations:
     case wire::Body::PutLens:

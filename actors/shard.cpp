@@ -35,6 +35,16 @@ std::vector<stored_value_ptr> pick(const memory_tier::entry& e,
   return picked;
 }
 
+/// A reader answers what somebody waits for before bulk reads and prefetch that
+/// came earlier.
+template <class Question>
+auto ask_reader(shard_state::pointer self, const reader_actor& reader,
+                bool urgent, Question question) {
+  return urgent ? self->request<caf::message_priority::high>(
+                      reader, read_timeout, std::move(question))
+                : self->request(reader, read_timeout, std::move(question));
+}
+
 }  // namespace
 
 shard_state::~shard_state() {
@@ -58,7 +68,7 @@ caf::result<lens_found> shard_state::lens_of(const find_lens& m) {
   auto& waiting = reading[m.name];
   waiting.push_back(promise);
   if (waiting.size() > 1) return promise;
-  self->request(view->reader_of(m.name), read_timeout, read_lens{m.name})
+  ask_reader(self, view->reader_of(m.name), m.urgent, read_lens{m.name})
       .then(
           [this, name = m.name](const lens_read& read) {
             if (!read && read.error().code == error_code::corrupt)
@@ -116,7 +126,7 @@ caf::result<result<values_found>> shard_state::values_of(const find_values& m) {
   auto& waiting = reading_values[m.keys];
   waiting.push_back(promise);
   if (waiting.size() > 1) return promise;
-  self->request(view->reader_of(m.name), read_timeout, read_values{m.keys})
+  ask_reader(self, view->reader_of(m.name), m.urgent, read_values{m.keys})
       .then([this, m](const values_read& read) { values_arrived(m, read); },
             [this, m](const caf::error& e) {
               values_arrived(
@@ -165,6 +175,7 @@ shard_self::behavior_type shard(shard_state::pointer self,
         state.merge_lens(m.name, *m.block);
       },
       [&state](const discard_chunk& m) { state.tier.discard(m.name); },
+      [&state](const discard_rows& m) { state.tier.discard_raw(m.name); },
       [&state](const find_lens& m) { return state.lens_of(m); },
       [&state](const find_values& m) { return state.values_of(m); },
       [&state](const get_shard_status&) {

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "actors/auditor.hpp"
 #include "actors/book_learner.hpp"
 #include "actors/codec.hpp"
 #include "actors/meter.hpp"
@@ -43,8 +44,8 @@ void run_when_idle() {
     spdlog::warn("SCHED_IDLE refused: {}", std::strerror(errno));
 }
 
-/// Compression and searches yield to the model, not to idleness. On Linux a
-/// nice value belongs to the thread.
+/// Compression, searches and audits yield to the model, not to idleness. On
+/// Linux a nice value belongs to the thread.
 void run_behind(int niceness) {
   if (!current_policy.detach) return;
   auto thread = static_cast<id_t>(syscall(SYS_gettid));
@@ -74,6 +75,13 @@ search_actor::behavior_type search_behind(search_state::pointer self,
                                           search_options options) {
   run_behind(nice_behind);
   return search(self, std::move(environment), options);
+}
+
+auditor_actor::behavior_type auditor_behind(auditor_state::pointer self,
+                                            std::shared_ptr<store> environment,
+                                            audit_options options) {
+  run_behind(nice_behind);
+  return auditor(self, std::move(environment), options);
 }
 
 lens_self::behavior_type lens_when_idle(lens_state::pointer self,
@@ -154,6 +162,10 @@ restorer_actor spawn_restorer(caf::actor_system& sys, const system_options& o,
 
 search_actor spawn_search(caf::actor_system& sys, const system_options& o) {
   return spawn_heavy(sys, search_behind, o.environment, o.search);
+}
+
+auditor_actor spawn_auditor(caf::actor_system& sys, const system_options& o) {
+  return spawn_heavy(sys, auditor_behind, o.environment, o.audit);
 }
 
 supervisor_actor spawn_supervisor(caf::actor_system& sys,

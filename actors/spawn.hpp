@@ -39,6 +39,8 @@ prefetch_actor spawn_prefetch(caf::actor_system& sys,
                               const system_options& options, view_ptr view);
 search_actor spawn_search(caf::actor_system& sys,
                           const system_options& options);
+auditor_actor spawn_auditor(caf::actor_system& sys,
+                            const system_options& options);
 restorer_actor spawn_restorer(caf::actor_system& sys,
                               const system_options& options, view_ptr view);
 supervisor_actor spawn_supervisor(caf::actor_system& sys,

@@ -44,6 +44,10 @@ void supervisor_state::add_storage() {
     v.search = spawn_search(sys, options);
     return address_of(v.search);
   });
+  add("auditor", [&](system_view& v) {
+    v.auditor = spawn_auditor(sys, options);
+    return address_of(v.auditor);
+  });
   next->shards.resize(options.shards);
   for (std::uint32_t i = 0; i < options.shards; ++i)
     add("shard " + std::to_string(i), [&, i](system_view& v) {
@@ -109,6 +113,8 @@ void supervisor_state::add_model(const model_actor_options& model) {
   added.health = "loading";
   added.kept = model.kept;
   added.lenses = model.lenses;
+  added.when_full = model.when_full;
+  added.in_flight_bytes_max = model.in_flight_bytes_max;
   add("model " + model.model.name,
       [this, given = model](system_view& v) mutable {
         auto& hosted = v.models[given.model.name];
@@ -234,6 +240,7 @@ void supervisor_state::stop_all() {
     stop(actor);
   stop(view->prefetch);
   stop(view->search);
+  stop(view->auditor);
   stop(view->restorer);
   stop(view->catalog);
   stop(view->tokenizer);

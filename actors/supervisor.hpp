@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/auditor.hpp"
 #include "actors/catalog.hpp"
 #include "actors/disk.hpp"
 #include "actors/interfaces.hpp"
@@ -31,6 +32,7 @@ struct system_options {
   catalog_options catalog;
   prefetch_options prefetch;
   search_options search;
+  audit_options audit;
   restorer_options restorer;
   lens_options lens_clicks;
   lens_options lens_backlog;

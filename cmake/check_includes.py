@@ -31,6 +31,7 @@ LIBRARY_EDGES = {
     "generations": {"chunks"},
     "search": {"chunks", "codec"},
     "measure": {"chunks", "codec"},
+    "audit": {"chunks", "codec"},
 }
 # Single headers that cross where a whole library may not.
 HEADER_EDGES = {
@@ -38,6 +39,8 @@ HEADER_EDGES = {
     ("cache", "actors/store/eviction.hpp"),
     ("generations", "actors/store/records.hpp"),
     ("search", "actors/store/records.hpp"),
+    ("audit", "actors/store/records.hpp"),
+    ("audit", "actors/store/contents.hpp"),
 }
 
 # Third-party families: name -> beginnings of their include paths.

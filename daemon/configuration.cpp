@@ -222,6 +222,8 @@ result<void> read_cache(const section& cache, configuration& c) {
                            [&](const section& s) { return read_ttl(s, c); })},
       {"restore_recomputed",
        cache.value<bool>(c.restore_recomputed, "true or false")},
+      {"recompute_on_read",
+       cache.value<bool>(c.recompute_on_read, "true or false")},
       {"prefetch",
        cache.nested("cache.prefetch",
                     [&](const section& s) { return read_prefetch(s, c); })},
@@ -229,7 +231,7 @@ result<void> read_cache(const section& cache, configuration& c) {
 }
 
 result<void> read_all(const section& top, configuration& c) {
-  std::string state;
+  std::string state, when_full;
   BOOST_OUTCOME_TRYV(top.read({
       {"listen", top.value<std::string>(c.listen, "an address, unix:PATH")},
       {"state_dir", top.value<std::string>(state, "a directory")},
@@ -241,6 +243,11 @@ result<void> read_all(const section& top, configuration& c) {
       {"kv_cache_mb", top.megabytes(c.kv_bytes_max)},
       {"lens_backlog_mb", top.megabytes(c.lens_backlog_bytes_max)},
       {"in_flight_mb", top.megabytes(c.in_flight_bytes_max)},
+      {"backpressure",
+       top.value<std::string>(when_full, "wait or drop",
+                              [](const std::string& v) {
+                                return backpressure_named(v).has_value();
+                              })},
       {"abandon_after_ms",
        top.value<std::uint32_t>(c.abandon_after_ms, "milliseconds")},
       {"drain_ms", top.value<std::uint32_t>(c.drain_ms, "milliseconds")},
@@ -252,6 +259,7 @@ result<void> read_all(const section& top, configuration& c) {
                               is_log_level)},
   }));
   if (!state.empty()) c.state_directory = state;
+  if (!when_full.empty()) c.when_full = *backpressure_named(when_full);
   return success();
 }
 

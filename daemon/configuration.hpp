@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/chunks/backpressure.hpp"
 #include "actors/codec/quality.hpp"
 #include "protocol/error.hpp"
 #include "protocol/site.hpp"
@@ -41,9 +42,11 @@ struct configuration {
   bool prefetch_enabled = true;
   std::uint32_t prefetch_range = 5;  // positions
   bool restore_recomputed = true;    // store again what had to be computed
+  bool recompute_on_read = false;    // a new turn leaves what is missing so
   std::uint64_t kv_bytes_max = std::uint64_t{1} << 30;
   std::uint64_t lens_backlog_bytes_max = std::uint64_t{256} << 20;
   std::uint64_t in_flight_bytes_max = std::uint64_t{256} << 20;
+  backpressure when_full = backpressure::wait;
   std::uint32_t abandon_after_ms = 10'000;
   std::uint32_t drain_ms = 10'000;
   int threads = 0;  // of the model; 0: all

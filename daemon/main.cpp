@@ -100,6 +100,7 @@ system_options options_of(const configuration& c, std::uint64_t fault,
   system_options o;
   o.environment = std::move(environment);
   o.catalog.abandon_after = std::chrono::milliseconds(c.abandon_after_ms);
+  o.catalog.recompute_on_read = c.recompute_on_read;
   o.prefetch = {c.prefetch_enabled, c.prefetch_range};
   o.restorer.enabled = c.restore_recomputed;
   o.lens_backlog.backlog_bytes_max = c.lens_backlog_bytes_max;
@@ -116,6 +117,7 @@ system_options options_of(const configuration& c, std::uint64_t fault,
     options.engine.kv_budget_bytes = c.kv_bytes_max;
     options.in_flight_bytes_max = c.in_flight_bytes_max;
     options.threads = c.threads;
+    options.when_full = c.when_full;
     options.kept = m.kept.value_or(c.kept);
     options.lenses = m.lenses;
     options.fault_after_steps = fault;

@@ -72,6 +72,10 @@ inline constexpr std::uint32_t lens_context_max = 4'096;
 /// Their bytes stay far below control_bytes_max, for a token has few.
 inline constexpr std::uint32_t frame_tokens_max = 4'096;
 
+/// Lines of a ledger after which a frame ends: 100 bytes each. A chunk has one
+/// for each stored value at most, and another for rows behind it.
+inline constexpr std::uint32_t frame_ledger_lines_max = 8'192;
+
 /// Conversations in one frame of a list.
 inline constexpr std::uint32_t frame_conversations_max = 1'000;
 
@@ -105,5 +109,8 @@ inline constexpr std::uint32_t search_context_max = 64;
 inline constexpr std::uint32_t search_context_bytes_max = 512;
 inline constexpr std::uint32_t search_text_bytes_max = 4'096;
 inline constexpr std::uint32_t search_conversations_max = 10'000;
+
+/// Chunks that one VerifyCache has the model compute again.
+inline constexpr std::uint32_t verify_sample_max = 10'000;
 
 }  // namespace lamina::limits

@@ -83,11 +83,13 @@ bool may_send(sender from, wire::Body type) {
       type == wire::Body::Search || type == wire::Body::PlanCapture ||
       type == wire::Body::BenchCodec || type == wire::Body::ReadLens ||
       (type >= wire::Body::PutConversation &&
-       type <= wire::Body::FinishConversation);
+       type <= wire::Body::FinishConversation) ||
+      type == wire::Body::VerifyCache || type == wire::Body::GetUsage;
   const bool response =
       (type >= wire::Body::Welcome && type <= wire::Body::Error) ||
       type == wire::Body::SearchResult || type == wire::Body::Report ||
-      type == wire::Body::Brought;
+      type == wire::Body::Brought || type == wire::Body::VerifyResult ||
+      type == wire::Body::Usage;
   switch (from) {
     case sender::client:
       return request;

@@ -49,7 +49,13 @@ class budget {
   void add(const wire::LensLayer* layer);
   void add(const wire::LensPosition* position);
   void add(const wire::ActivationSlot* slot);
+  void add(const wire::LedgerLine* line);
   void add(const wire::LedgerEntry* entry);
+  void add(const wire::Fidelity* fidelity);
+  void add(const wire::Damage* damage);
+  void add(const wire::ConversationUsage* usage);
+  void add(const wire::OwnerUsage* usage);
+  void add(const wire::ModelUsage* usage);
   void add(const wire::Conversation* conversation);
   void add(const wire::SearchHit* hit);
 
@@ -96,6 +102,46 @@ void budget::add(const wire::ActivationSlot* slot) {
   if (slot) add(sizeof(wire::ActivationSlotT));
 }
 
+void budget::add(const wire::LedgerLine* line) {
+  if (!line) return;
+  add(sizeof(wire::LedgerLineT));
+  add(line->state());
+  add(line->quality());
+}
+
+void budget::add(const wire::Fidelity* fidelity) {
+  if (!fidelity) return;
+  add(sizeof(wire::FidelityT));
+  add(fidelity->quality());
+}
+
+void budget::add(const wire::Damage* damage) {
+  if (!damage) return;
+  add(sizeof(wire::DamageT));
+  add(damage->conversation());
+  add(damage->name());
+  add(damage->part());
+  add(damage->kind());
+  add(damage->what());
+}
+
+void budget::add(const wire::ConversationUsage* usage) {
+  if (!usage) return;
+  add(sizeof(wire::ConversationUsageT) + sizeof(wire::HoldingT));
+  add(usage->conversation());
+  add(usage->model());
+}
+
+void budget::add(const wire::OwnerUsage* usage) {
+  if (usage) add(sizeof(wire::OwnerUsageT) + sizeof(wire::HoldingT));
+}
+
+void budget::add(const wire::ModelUsage* usage) {
+  if (!usage) return;
+  add(sizeof(wire::ModelUsageT) + sizeof(wire::HoldingT));
+  add(usage->model());
+}
+
 void budget::add(const wire::LedgerEntry* entry) {
   if (!entry) return;
   add(sizeof(wire::LedgerEntryT));
@@ -104,6 +150,7 @@ void budget::add(const wire::LedgerEntry* entry) {
   add(entry->resid_post());
   add(entry->final_norm());
   add(entry->lens());
+  add_tables(entry->lines());
 }
 
 void budget::add(const wire::Conversation* conversation) {
@@ -209,6 +256,15 @@ result<void> check_unpack_budget(const wire::Message& message) {
     cost.add_tables(found->hits());
   if (const auto* put = message.body_as_PutActivations())
     cost.add_tables(put->tokens());
+  if (const auto* verified = message.body_as_VerifyResult()) {
+    cost.add_tables(verified->fidelities());
+    cost.add_tables(verified->damages());
+  }
+  if (const auto* usage = message.body_as_Usage()) {
+    cost.add_tables(usage->conversations());
+    cost.add_tables(usage->owners());
+    cost.add_tables(usage->models());
+  }
   if (cost.exhausted())
     return fail(error_code::limit_exceeded,
                 "a control message that would unpack to more than " +

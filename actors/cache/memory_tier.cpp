@@ -87,6 +87,14 @@ void memory_tier::discard(const digest& name) {
   entries_.erase(it);
 }
 
+void memory_tier::discard_raw(const digest& name) {
+  auto it = entries_.find(name);
+  if (it == entries_.end() || !it->second.raw.chunk) return;
+  if (it->second.values.empty() && !it->second.lens) return discard(name);
+  raw_bytes_ -= it->second.raw.chunk->bytes();
+  it->second.raw = {};
+}
+
 const memory_tier::entry* memory_tier::find(const digest& name) {
   return entries_.count(name) != 0 ? &touch(name) : nullptr;
 }

@@ -53,6 +53,9 @@ class memory_tier {
 
   void discard(const digest& name);
 
+  /// Only the raw rows in flight; values and records stay.
+  void discard_raw(const digest& name);
+
   /// Null when the name is unknown; counts as a use.
   const entry* find(const digest& name);
 

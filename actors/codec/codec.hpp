@@ -60,6 +60,12 @@ float worst_error_of(std::span<const std::byte> bytes);
 result<stored_header> read_header(const value_key& key,
                                   std::span<const std::byte> bytes);
 
+/// What a header says, from a value's first `stored_head_bytes` alone: nothing
+/// vouches for it. corrupt when it cannot be the header of a value under `key`.
+inline constexpr std::size_t stored_head_bytes = 72;
+result<stored_header> peek(const value_key& key,
+                           std::span<const std::byte> head);
+
 /// Layers and rows of a value, each begin .. end-1. Layers count as in the
 /// model, and only for sites that are per layer: others have layer 0.
 struct stored_part {

@@ -250,4 +250,19 @@ result<stored_header> read_header(const value_key& key,
   return p.header;
 }
 
+result<stored_header> peek(const value_key& key,
+                           std::span<const std::byte> head) {
+  static_assert(stored_head_bytes == value_header_bytes);
+  if (head.size() < value_header_bytes)
+    return corrupt("shorter than its header");
+  byte_reader in(head);
+  if (in.get<std::uint32_t>() != magic) return corrupt("wrong magic number");
+  if (in.get<std::uint16_t>() != value_format_version)
+    return corrupt("another format version");
+  const parsed p = parse(head);
+  if (p.header.key != key) return corrupt("its header names another key");
+  if (const char* what = nonsense_in(p)) return corrupt(what);
+  return p.header;
+}
+
 }  // namespace lamina

@@ -10,6 +10,19 @@ bool has_activations(const chunk_record& chunk) {
          chunk.resid_post == presence::pending;
 }
 
+void mark_activations(chunk_record& chunk, presence state,
+                      std::optional<site> only) {
+  const bool none_asked = chunk.resid_post == presence::never_asked;
+  const auto put = [&](site at, presence& of) {
+    if (only ? *only == at : none_asked || of != presence::never_asked)
+      of = state;
+  };
+  // The one that says whether any was asked for comes last.
+  put(site::embed, chunk.embed);
+  put(site::final_norm, chunk.final_norm);
+  put(site::resid_post, chunk.resid_post);
+}
+
 turn_log::turn_log(conversation_id id, const digest& root,
                    std::vector<chunk_record> chunks, turn_promises promises)
     : id_(id), root_(root), chunks_(std::move(chunks)), promises_(promises) {

@@ -62,6 +62,11 @@ class turn_log {
   position_t size_ = 0;
 };
 
+/// One site's entry in the ledger, or all sites'. Of all, those that were never
+/// asked for stay so, unless none was: resid_post always is when any is.
+void mark_activations(chunk_record& chunk, presence state,
+                      std::optional<site> only = std::nullopt);
+
 /// True when nothing has to be computed again for this chunk's activations.
 bool has_activations(const chunk_record& chunk);
 

@@ -60,6 +60,11 @@ class engine_impl final : public engine {
   bool idle() const override;
   engine_stats stats() const override;
 
+  position_t captured_from(sequence_id id) const override {
+    for (const auto& s : running_)
+      if (s->id() == id && s->captured()) return s->captured()->from();
+    return 0;
+  }
   void cancel(sequence_id id) override {
     if (sequence* s = find(id)) s->cancel();
   }
@@ -77,6 +82,8 @@ class engine_impl final : public engine {
   sequence* find(sequence_id id);
   result<void> check(const sequence_request& request) const;
   kv_cache reusable_cache(const sequence_request& request);
+  position_t first_captured(const sequence_request& request,
+                            std::uint32_t cached) const;
   bool forward();
   void make_plan();
   void count_prefilled();
@@ -135,7 +142,10 @@ result<void> engine_impl::check(const sequence_request& r) const {
                   "token " + std::to_string(id) +
                       " is outside the vocabulary of " +
                       std::to_string(d.vocabulary));
-  if (row_in_chunk(r.capture_from) != 0 || r.capture_from > r.tokens.size())
+  const position_t required = r.capture_required_from.value_or(r.capture_from);
+  if (row_in_chunk(r.capture_from) != 0 || r.capture_from > r.tokens.size() ||
+      row_in_chunk(required) != 0 || required > r.tokens.size() ||
+      required < r.capture_from)
     return fail(error_code::invalid_argument,
                 "capture_from " + std::to_string(r.capture_from) +
                     " is not the begin of a chunk within the tokens");
@@ -149,6 +159,7 @@ result<sequence_id> engine_impl::add(sequence_request request) {
     return fail(error_code::overloaded,
                 std::to_string(running_.size()) + " sequences are running");
   kv_cache cache = reusable_cache(request);
+  request.capture_from = first_captured(request, cache.length());
   running_.push_back(std::make_unique<sequence>(++last_id_, std::move(request),
                                                 *model_, std::move(cache)));
   return last_id_;
@@ -161,10 +172,18 @@ kv_cache engine_impl::reusable_cache(const sequence_request& r) {
   const std::uint32_t common = idle_.common_prefix(r.conversation, r.tokens);
   if (common == 0) return kv_cache(layers_.cache_shape());
   std::uint32_t length = std::min(common, last);
-  if (r.capture) length = std::min(length, std::max(r.capture_from, 1u) - 1);
+  const position_t required = r.capture_required_from.value_or(r.capture_from);
+  if (r.capture) length = std::min(length, std::max(required, 1u) - 1);
   // A request for the begin of what the cache holds leaves it as it is.
   const bool keep = !r.keep_cache || common == r.tokens.size();
   return idle_.take(r.conversation, length, keep);
+}
+
+// The first chunk whose rows, and the one before them, are computed.
+position_t engine_impl::first_captured(const sequence_request& r,
+                                       std::uint32_t cached) const {
+  if (cached < r.capture_from || cached == 0) return r.capture_from;
+  return first_position(chunk_of(cached) + 1);
 }
 
 bool engine_impl::idle() const {

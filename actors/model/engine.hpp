@@ -32,6 +32,10 @@ struct sequence_request {
   sampling_options sampling;
   bool capture = true;
   position_t capture_from = 0;  // a chunk boundary; rows below are not kept
+  /// A chunk boundary behind that one: rows below it are captured only where
+  /// they have to be computed anyway. None: the KV cache spares no row that
+  /// could be captured.
+  std::optional<position_t> capture_required_from{};
   lens_mode lens = lens_mode::deferred;  // eager: rows come with the step
   bool keep_cache = true;  // keep KV for the conversation's next turn
 };
@@ -92,6 +96,9 @@ class engine {
 
   /// Joins at the next step. context_full, overloaded, invalid_argument.
   virtual result<sequence_id> add(sequence_request request) = 0;
+
+  /// Where the capture of a sequence that was just added begins.
+  virtual position_t captured_from(sequence_id id) const = 0;
 
   /// Ends a sequence at the next step, tokens so far kept. Unknown: ignored.
   virtual void cancel(sequence_id id) = 0;

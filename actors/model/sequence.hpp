@@ -53,6 +53,7 @@ class sequence {
 
   /// Null once stopped, or when the request wanted none.
   capture* captured() { return capture_ ? &*capture_ : nullptr; }
+  const capture* captured() const { return capture_ ? &*capture_ : nullptr; }
   eager_lens* lens() { return lens_ ? &*lens_ : nullptr; }
 
   /// After a pass: decides whether a request that needs no token is complete.

@@ -110,6 +110,12 @@ inline digest name_at(std::span<const std::byte> key) {
   return name;
 }
 
+/// What a key of `values`, which is long enough, is of.
+inline value_key value_key_at(std::span<const std::byte> key) {
+  return {name_at(key), static_cast<site>(key[16]),
+          big_endian_at<std::uint16_t>(key, 17)};
+}
+
 inline bool starts_with(std::span<const std::byte> key,
                         std::span<const std::byte> prefix) {
   return key.size() >= prefix.size() &&

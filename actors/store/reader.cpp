@@ -37,6 +37,8 @@ class reader final : public store_reader {
   result<std::vector<result<book_record>>> books() override;
   result<std::optional<book_record>> book(std::uint64_t id) override;
   result<lens_block_ptr> lens(const digest& name) override;
+  result<std::vector<chunk_contents>> contents(std::span<const digest> names,
+                                               std::size_t head_bytes) override;
   result<std::uint32_t> references(const digest& name) override;
 
  private:
@@ -214,6 +216,50 @@ result<lens_block_ptr> reader::lens(const digest& name) {
   if (!record) return lens_block_ptr();
   BOOST_OUTCOME_TRY(block, open_lens(name, *record));
   return lens_block_ptr(std::make_shared<const lens_block>(std::move(block)));
+}
+
+// The values of one name lie side by side.
+result<std::vector<value_head>> heads_of(MDB_txn* txn, const databases& in,
+                                         const digest& name,
+                                         std::size_t head_bytes) {
+  std::vector<value_head> heads;
+  const auto prefix = key_of(name);
+  BOOST_OUTCOME_TRY(at, cursor::open(txn, in.values));
+  BOOST_OUTCOME_TRY(more, at.seek(prefix));
+  while (more && starts_with(at.key(), prefix)) {
+    if (at.key().size() != sizeof(key_of(value_key{}))) break;
+    BOOST_OUTCOME_TRY(record,
+                      at.value().copy(0, value_prefix_bytes + head_bytes));
+    const auto first = stored_bytes_of(record);
+    value_head head;
+    head.key = value_key_at(at.key());
+    head.rows = summary_of(record).rows;
+    head.stored_bytes =
+        at.value().size() - std::min(at.value().size(), value_prefix_bytes);
+    head.first_bytes.assign(first.begin(), first.end());
+    heads.push_back(std::move(head));
+    BOOST_OUTCOME_TRY(another, at.next());
+    more = another;
+  }
+  return heads;
+}
+
+result<std::vector<chunk_contents>> reader::contents(
+    std::span<const digest> names, std::size_t head_bytes) {
+  BOOST_OUTCOME_TRY(now, take_snapshot());
+  std::vector<chunk_contents> all;
+  all.reserve(names.size());
+  for (const digest& name : names) {
+    BOOST_OUTCOME_TRY(record, read_name(now.txn(), env_->in, name));
+    chunk_contents one{
+        name, record.references, record.evicted, record.held, {}};
+    if (head_bytes != 0) {
+      BOOST_OUTCOME_TRY(heads, heads_of(now.txn(), env_->in, name, head_bytes));
+      one.values = std::move(heads);
+    }
+    all.push_back(std::move(one));
+  }
+  return all;
 }
 
 result<std::uint32_t> reader::references(const digest& name) {

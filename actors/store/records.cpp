@@ -89,12 +89,6 @@ std::string_view to_string(presence p) {
   return "unknown";
 }
 
-void set_activations(chunk_record& chunk, presence p) {
-  const bool none_asked = chunk.resid_post == presence::never_asked;
-  for (presence* at : {&chunk.embed, &chunk.resid_post, &chunk.final_norm})
-    if (none_asked || *at != presence::never_asked) *at = p;
-}
-
 std::vector<std::byte> encode(const conversation_record& r) {
   byte_writer out(100 + r.model.size() + r.preview.size());
   const bool has_origin = r.is_brought() || r.fingerprint != digest{};

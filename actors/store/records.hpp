@@ -86,10 +86,6 @@ struct book_record {
   std::vector<std::byte> bytes;
 };
 
-/// What became of a chunk's activations. Sites that were never asked for stay
-/// so, unless none was: resid_post always is when any is.
-void set_activations(chunk_record& chunk, presence p);
-
 std::vector<std::byte> encode(const conversation_record& r);
 result<conversation_record> decode_conversation(
     std::span<const std::byte> bytes);

@@ -30,6 +30,9 @@ class lmdb_store final : public store {
   result<repair_report> repair(std::uint64_t records_max) override;
   result<store_statistics> statistics() const override;
   result<usage_report> usage() const override { return count_usage(*env_); }
+  result<lamina::usage> usage_of(conversation_id id) const override {
+    return count_usage_of(*env_, id);
+  }
   std::unique_ptr<store_reader> reader() const override {
     return make_reader(env_);
   }

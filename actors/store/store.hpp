@@ -27,6 +27,7 @@
 
 #include "actors/chunks/lens_record.hpp"
 #include "actors/chunks/stored_value.hpp"
+#include "actors/store/contents.hpp"
 #include "actors/store/eviction.hpp"
 #include "actors/store/records.hpp"
 #include "actors/store/reports.hpp"
@@ -79,6 +80,10 @@ class store {
   /// million tokens.
   virtual result<usage_report> usage() const = 0;
 
+  /// The same of one conversation, at the cost of a walk over its chunks;
+  /// not_found when it is not there.
+  virtual result<lamina::usage> usage_of(conversation_id id) const = 0;
+
   virtual std::unique_ptr<store_reader> reader() const = 0;
 };
 
@@ -114,6 +119,12 @@ class store_reader {
 
   /// Null when there is none; corrupt when it fails its checksum.
   virtual result<lens_block_ptr> lens(const digest& name) = 0;
+
+  /// What lies under each name, in the order of `names`, with the first
+  /// `head_bytes` of each value (0: values are not listed). Touches one page a
+  /// value.
+  virtual result<std::vector<chunk_contents>> contents(
+      std::span<const digest> names, std::size_t head_bytes) = 0;
 
   /// How many references a chunk name has.
   virtual result<std::uint32_t> references(const digest& name) = 0;

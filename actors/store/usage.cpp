@@ -171,7 +171,38 @@ result<usage_report> usage_count::run() {
   return report();
 }
 
+// A damaged record's bytes count; whose chunk it is cannot be told.
+result<void> add_chunk(MDB_txn* txn, const databases& in, const cursor& at,
+                       usage& used) {
+  used.record_bytes += at.key().size() + at.value().size();
+  BOOST_OUTCOME_TRY(bytes, at.value().copy());
+  const auto chunk = open_chunk(at.key(), bytes);
+  if (!chunk) return success();
+  BOOST_OUTCOME_TRY(name, read_name(txn, in, chunk.value().name));
+  used.chunks += 1;
+  (name.references > 1 ? used.shared : used.unique) += name.held;
+  return success();
+}
+
 }  // namespace
+
+result<usage> count_usage_of(environment& env, conversation_id id) {
+  BOOST_OUTCOME_TRY(txn, read_transaction::begin(env));
+  const auto prefix = key_of(id);
+  BOOST_OUTCOME_TRY(known, find(txn.handle(), env.in.conversations, prefix));
+  if (!known)
+    return fail(error_code::not_found, "no conversation " + std::to_string(id));
+  usage used;
+  used.record_bytes = prefix.size() + known->size();
+  BOOST_OUTCOME_TRY(at, cursor::open(txn.handle(), env.in.chunks));
+  BOOST_OUTCOME_TRY(more, at.seek(prefix));
+  while (more && starts_with(at.key(), prefix)) {
+    BOOST_OUTCOME_TRYV(add_chunk(txn.handle(), env.in, at, used));
+    BOOST_OUTCOME_TRY(another, at.next());
+    more = another;
+  }
+  return used;
+}
 
 result<usage_report> count_usage(environment& env, std::size_t slice) {
   return usage_count(env, slice).run();

@@ -16,4 +16,7 @@ namespace lamina {
 
 result<usage_report> count_usage(environment& env, std::size_t slice = 16'384);
 
+/// One conversation's, under one snapshot; not_found when it is not there.
+result<usage> count_usage_of(environment& env, conversation_id id);
+
 }  // namespace lamina

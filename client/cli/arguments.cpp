@@ -88,6 +88,12 @@ void add_generate(CLI::App& app, invocation& chosen) {
                    "daemon is configured)")
       ->check(CLI::IsMember({"lossless", "high", "balanced", "small"}));
   command
+      ->add_option("--backpressure", options->backpressure,
+                   "When activations come faster than the disk takes them: "
+                   "wait for it, or drop some (default: as the daemon is "
+                   "configured)")
+      ->check(CLI::IsMember({"wait", "drop"}));
+  command
       ->add_option("--lens", options->lens, "When the logit lens is computed")
       ->check(CLI::IsMember({"eager", "deferred", "on_demand"}))
       ->capture_default_str();
@@ -300,6 +306,36 @@ void add_search(CLI::App& app, invocation& chosen) {
   });
 }
 
+void add_cache(CLI::App& app, invocation& chosen) {
+  auto* group =
+      app.add_subcommand("cache", "What the disk holds, and how well");
+  group->require_subcommand(1);
+  auto* verify = group->add_subcommand(
+      "verify", "Read and check everything, and compute some of it again");
+  auto options = keep<verify_options>();
+  verify->add_option("--conversation", options->conversation,
+                     "Only this one: an id, a unique prefix, or last");
+  verify
+      ->add_option("--sample", options->sample,
+                   "Chunks that the model computes again; 0: none")
+      ->capture_default_str();
+  verify->callback([&chosen, options] {
+    chosen.command = [options](session& with) {
+      return verify_cache(with, *options);
+    };
+  });
+  auto* usage = group->add_subcommand("usage", "Who holds how much of it");
+  auto limit = keep<std::uint32_t>();
+  *limit = 20;
+  usage->add_option("--limit", *limit, "Conversations shown, largest first")
+      ->capture_default_str();
+  usage->callback([&chosen, limit] {
+    chosen.command = [limit](session& with) {
+      return show_usage(with, *limit);
+    };
+  });
+}
+
 // A command about one conversation.
 template <class Run>
 CLI::App* add_about_one(CLI::App& group, invocation& chosen,
@@ -470,6 +506,7 @@ std::variant<invocation, int> parse_arguments(int count, char** words) {
   add_search(app, chosen);
   add_plan(app, chosen);
   add_bench(app, chosen);
+  add_cache(app, chosen);
   add_conversations(app, chosen);
   try {
     app.parse(count, words);

@@ -26,7 +26,8 @@ struct generate_options {
   std::optional<std::uint64_t> seed;  // none: drawn, if it matters
   std::vector<std::string> stop;
   bool no_capture = false;
-  std::string quality;  // of the activations; empty: the model's
+  std::string quality;       // of the activations; empty: the model's
+  std::string backpressure;  // "wait", "drop"; empty: the daemon's
   std::string lens = "deferred";
   bool wait_durable = false;
   bool keep_running = false;
@@ -89,6 +90,14 @@ struct search_options {
   std::string match = "across";
 };
 result<int> search(session& with, const search_options& options);
+
+struct verify_options {
+  std::string conversation;  // empty: all
+  std::uint32_t sample = 16;
+};
+/// exit_code::failed when something is wrong with what is stored.
+result<int> verify_cache(session& with, const verify_options& options);
+result<int> show_usage(session& with, std::uint32_t limit);
 
 struct list_options {
   std::string model;  // empty: all

@@ -35,6 +35,7 @@ result<int> show_conversation(session& with, const std::string& conversation,
   BOOST_OUTCOME_TRY(id, with.conversation(conversation));
   request.conversation = id;
   request.ledger = ledger;
+  request.usage = true;
   BOOST_OUTCOME_TRY(shown, daemon->show(request));
   BOOST_OUTCOME_TRYV(write_out(with.json()
                                    ? print(to_json(shown))

@@ -167,6 +167,7 @@ result<wire::GenerateT> make_request(session& with, client& daemon,
   request.stop = options.stop;
   request.capture = !options.no_capture;
   request.quality = options.quality;
+  request.backpressure = options.backpressure;
   request.lens = static_cast<std::uint8_t>(
       lens_mode_from_string(options.lens).value_or(lens_mode::deferred));
   request.wait_durable = options.wait_durable;

@@ -1,10 +1,9 @@
-#include <unistd.h>
-
 #include <optional>
 
 #include "client/cli/advice.hpp"
 #include "client/cli/commands.hpp"
 #include "client/cli/interrupt.hpp"
+#include "client/cli/progress_line.hpp"
 #include "client/cli/ranges.hpp"
 #include "client/cli/search_table.hpp"
 #include "client/cli/vector_file.hpp"
@@ -67,30 +66,6 @@ result<wire::SearchT> make_request(const search_options& options,
   request.text_match = number_of_match(options.match);
   return request;
 }
-
-/// One line on a terminal's stderr, written over itself.
-class progress_line {
- public:
-  explicit progress_line(bool wanted)
-      : shown_(wanted && ::isatty(STDERR_FILENO) == 1) {}
-  ~progress_line() { clear(); }
-  progress_line(const progress_line&) = delete;
-  progress_line& operator=(const progress_line&) = delete;
-
-  void show(const std::string& line) {
-    if (!shown_) return;
-    write_error("\r\x1b[K" + line);
-    written_ = true;
-  }
-
- private:
-  void clear() {
-    if (written_) write_error("\r\x1b[K");
-  }
-
-  bool shown_;
-  bool written_ = false;
-};
 
 /// A search that Ctrl-C ends still shows the best so far.
 result<wire::SearchResultT> run(session& with, client& daemon,

@@ -84,6 +84,19 @@ json position_form(const wire::LensPositionT& at) {
   return form;
 }
 
+json line_form(const wire::LedgerLineT& line) {
+  json form{{"site", to_string(static_cast<site>(line.site))},
+            {"layers", {line.layer_begin, line.layer_end}},
+            {"positions", {line.position_begin, line.position_end}},
+            {"state", line.state}};
+  if (line.quality.empty()) return form;
+  form["quality"] = line.quality;
+  form["relative_error"] = line.relative_error;
+  form["ordinary_error"] = line.ordinary_error;
+  form["stored_bytes"] = line.stored_bytes;
+  return form;
+}
+
 json ledger_form(const wire::LedgerEntryT& entry) {
   return {{"position_begin", entry.position_begin},
           {"position_end", entry.position_end},
@@ -92,7 +105,8 @@ json ledger_form(const wire::LedgerEntryT& entry) {
           {"embed", entry.embed},
           {"resid_post", entry.resid_post},
           {"final_norm", entry.final_norm},
-          {"lens", entry.lens}};
+          {"lens", entry.lens},
+          {"lines", list(entry.lines, line_form)}};
 }
 
 json tokens_form(const std::vector<std::unique_ptr<wire::TokenT>>& tokens) {
@@ -119,6 +133,15 @@ json to_json(const wire::TokenT& token) {
             {"turn", token.turn}};
   if (!is_valid_utf8(bytes)) form["bytes"] = hexadecimal(token.bytes);
   return form;
+}
+
+json to_json(const wire::HoldingT& holding) {
+  return {{"unique_activation_bytes", holding.unique_activation_bytes},
+          {"unique_lens_bytes", holding.unique_lens_bytes},
+          {"shared_activation_bytes", holding.shared_activation_bytes},
+          {"shared_lens_bytes", holding.shared_lens_bytes},
+          {"record_bytes", holding.record_bytes},
+          {"chunks", holding.chunks}};
 }
 
 json to_json(const wire::ModelsT& models) {
@@ -250,6 +273,7 @@ json summary(const wire::ConversationT& conversation) {
   form["origin"] = conversation.origin;
   form["fingerprint"] = conversation.fingerprint;
   form["preview"] = conversation.preview;
+  if (conversation.holding) form["holding"] = to_json(*conversation.holding);
   if (!conversation.ledger.empty())
     form["ledger"] = list(conversation.ledger, ledger_form);
   return form;

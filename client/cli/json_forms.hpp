@@ -27,6 +27,8 @@ std::string print_line(const json& document);
 /// text is not valid UTF-8 and therefore shows U+FFFD.
 json to_json(const wire::TokenT& token);
 
+json to_json(const wire::HoldingT& holding);
+
 json to_json(const wire::ModelsT& models);
 
 /// Everything a generate or attach got to hear.

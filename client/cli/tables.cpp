@@ -6,34 +6,12 @@
 #include <chrono>
 #include <vector>
 
+#include "client/cli/table_rows.hpp"
 #include "client/cli/text.hpp"
 #include "protocol/site.hpp"
 
 namespace lamina::cli {
 namespace {
-
-using row = std::vector<std::string>;
-
-// Columns as wide as their widest cell, two spaces apart, the last as it is.
-std::string render_rows(const row& head, const std::vector<row>& rows,
-                        const style& look) {
-  std::vector<std::size_t> widths;
-  for (const auto& title : head)
-    widths.push_back(display_width(title));
-  for (const auto& cells : rows)
-    for (std::size_t i = 0; i < cells.size(); ++i)
-      widths[i] = std::max(widths[i], display_width(cells[i]));
-  const auto line = [&](const row& cells) {
-    std::string text;
-    for (std::size_t i = 0; i + 1 < cells.size(); ++i)
-      text += fit(cells[i], widths[i]) + "  ";
-    return text + cells.back();
-  };
-  std::string text = look.dim(line(head)) + "\n";
-  for (const auto& cells : rows)
-    text += line(cells) + "\n";
-  return text;
-}
 
 std::string grouped(std::uint64_t count) {
   if (count >= 1'000'000'000) return fmt::format("{:.2f} B", count / 1e9);
@@ -41,18 +19,51 @@ std::string grouped(std::uint64_t count) {
   return std::to_string(count);
 }
 
+// "present high 0.43 %", or each of the fates that lines of a site have.
+std::string fate(const wire::LedgerEntryT& entry, site at,
+                 const std::string& state) {
+  std::string text;
+  for (const auto& line : entry.lines) {
+    if (line->site != static_cast<std::uint8_t>(at)) continue;
+    std::string words = harmless(line->state);
+    if (!line->quality.empty()) words += " " + harmless(line->quality);
+    if (line->relative_error > 0)
+      words += fmt::format(" {:.2g} %", 100 * line->relative_error);
+    if (state == "partial")
+      words += fmt::format(" (layers {}:{}, positions {}:{})",
+                           line->layer_begin, line->layer_end,
+                           line->position_begin, line->position_end);
+    if (text.ends_with(words)) continue;
+    text += (text.empty() ? "" : ", ") + words;
+  }
+  return text.empty() ? harmless(state) : text;
+}
+
 std::string render_ledger(const wire::ConversationT& conversation,
                           const style& look) {
-  std::vector<row> rows;
+  std::vector<table_row> rows;
   for (const auto& entry : conversation.ledger)
     rows.push_back(
         {fmt::format("{}:{}", entry->position_begin, entry->position_end),
          harmless(entry->chunk), entry->full ? "full" : "open",
-         harmless(entry->embed), harmless(entry->resid_post),
-         harmless(entry->final_norm), harmless(entry->lens)});
+         fate(*entry, site::embed, entry->embed),
+         fate(*entry, site::resid_post, entry->resid_post),
+         fate(*entry, site::final_norm, entry->final_norm),
+         harmless(entry->lens)});
   return "\n" + render_rows({"positions", "chunk", "", "embed", "resid_post",
                              "final_norm", "lens"},
                             rows, look);
+}
+
+std::string render_holding(const wire::HoldingT& h) {
+  return fmt::format(
+      "on disk: {} activations and {} lens records of its own, {} and {} "
+      "shared, {} tokens\n",
+      bytes_text(static_cast<double>(h.unique_activation_bytes)),
+      bytes_text(static_cast<double>(h.unique_lens_bytes)),
+      bytes_text(static_cast<double>(h.shared_activation_bytes)),
+      bytes_text(static_cast<double>(h.shared_lens_bytes)),
+      bytes_text(static_cast<double>(h.record_bytes)));
 }
 
 // Consecutive tokens of one role and turn, decoded together: characters may
@@ -109,7 +120,7 @@ std::string utc_minute(std::int64_t unix_ms) {
 }
 
 std::string render_models(const wire::ModelsT& models, const style& look) {
-  std::vector<row> rows;
+  std::vector<table_row> rows;
   for (const auto& model : models.models)
     rows.push_back({harmless(model->name), harmless(model->architecture),
                     grouped(model->parameters), std::to_string(model->layers),
@@ -133,7 +144,7 @@ std::string render_conversations(const wire::ConversationsT& conversations,
   });
   // What is left of the line after the other columns of usual width.
   const std::size_t preview_columns = columns > 90 ? columns - 70 : 20;
-  std::vector<row> rows;
+  std::vector<table_row> rows;
   for (const auto* conversation : sorted) {
     const auto preview = visible(conversation->preview);
     rows.push_back(
@@ -166,6 +177,8 @@ std::string render_conversation(const wire::ConversationT& conversation,
     text += look.dim(fmt::format("fork of {} at position {}\n",
                                  harmless(conversation.parent),
                                  conversation.forked_at));
+  if (conversation.holding)
+    text += look.dim(render_holding(*conversation.holding));
   text += render_text(conversation, look);
   if (!conversation.ledger.empty()) text += render_ledger(conversation, look);
   return text;

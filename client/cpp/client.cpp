@@ -212,6 +212,27 @@ result<wire::SearchResultT> client::search(const wire::SearchT& request,
   return answer;
 }
 
+result<wire::VerifyResultT> client::verify(const wire::VerifyCacheT& request,
+                                           const verify_handler& on_progress) {
+  wire::VerifyResultT answer;
+  BOOST_OUTCOME_TRYV(
+      link_->exchange(make_body(wire::VerifyCacheT(request)),
+                      [&](const received_frame& frame) -> result<void> {
+                        const auto* part = frame.body.AsVerifyResult();
+                        if (!part) return unexpected(frame, "VerifyResult");
+                        if (frame.header.kind == frame_kind::terminal)
+                          answer = *part;
+                        else if (on_progress)
+                          on_progress(*part);
+                        return success();
+                      }));
+  return answer;
+}
+
+result<wire::UsageT> client::usage(const wire::GetUsageT& request) {
+  return ask<wire::UsageT>(*link_, wire::GetUsageT(request));
+}
+
 result<wire::ConversationsT> client::conversations(
     const wire::ListConversationsT& request) {
   wire::ConversationsT whole;

@@ -102,6 +102,15 @@ class client {
                                      std::span<const float> vector = {},
                                      const search_handler& on_progress = {});
 
+  /// Verifies what is stored. Calls on_progress, unless it is empty, with what
+  /// was found so far; returns the final answer.
+  using verify_handler = std::function<void(const wire::VerifyResultT&)>;
+  result<wire::VerifyResultT> verify(const wire::VerifyCacheT& request,
+                                     const verify_handler& on_progress = {});
+
+  /// Who holds how much of the store.
+  result<wire::UsageT> usage(const wire::GetUsageT& request = {});
+
   /// All parts of the answer in one, as with `show`.
   result<wire::ConversationsT> conversations(
       const wire::ListConversationsT& request = {});

@@ -60,6 +60,18 @@ class books_test : public actor_test {
     return nlohmann::json::parse(text)["damages"];
   }
 
+  /// Of the newest conversation.
+  chunks_verified audit() {
+    const auto shown = show(newest_).value();
+    auto chunks = std::make_shared<std::vector<audited_chunk>>();
+    for (const auto& chunk : shown->chunks)
+      chunks->push_back({chunk.name, shown->record.shape,
+                         static_cast<std::uint32_t>(chunks->size()), 0, chunk,
+                         static_cast<std::uint32_t>(chunk.tokens.size())});
+    return ask<verification_result>(view()->auditor, verify_chunks{chunks, 0})
+        .value();
+  }
+
   presence activations() { return show(newest_).value()->chunks[0].resid_post; }
 };
 
@@ -155,6 +167,12 @@ TEST_F(BooksTest, WithoutItsBookAValueIsCorruptAndToldWhy) {
   finish();
   EXPECT_EQ(book(), nullptr);
   EXPECT_TRUE(show(newest_));
+  const auto audited = audit();
+  ASSERT_FALSE(audited.findings.empty());
+  EXPECT_EQ(audited.findings[0].kind, defect::unreadable);
+  EXPECT_NE(audited.findings[0].what.find("code book " + std::to_string(id)),
+            std::string::npos)
+      << audited.findings[0].what;
   auto wanted = first_chunk();
   const auto again = load(wanted, view());
   ASSERT_TRUE(again) << to_string(again.error());
@@ -167,6 +185,15 @@ TEST_F(BooksTest, WithoutItsBookAValueIsCorruptAndToldWhy) {
   EXPECT_NE(lost.error().context.find("code book " + std::to_string(id)),
             std::string::npos)
       << lost.error().context;
+}
+
+TEST_F(BooksTest, TheAuditorReadsItFromTheStore) {
+  learn();
+  complete_turn(kept_as(quality::balanced, 100));
+  ASSERT_EQ(stored(first_chunk().name)[0]->book, book()->id());
+  const auto audited = audit();
+  EXPECT_TRUE(audited.findings.empty());
+  EXPECT_GT(audited.found.at(quality::balanced).values, 0u);
 }
 
 TEST_F(BooksTest, ASearchReadsItFromTheStore) {

@@ -39,6 +39,8 @@ class peer final : public outbox, public std::enable_shared_from_this<peer> {
     begin(make_body(wire::HelloT{}));
   }
 
+  const session_actor& session() const { return session_; }
+
   void disconnect() { caf::anon_send(session_, connection_closed{}); }
 
   std::uint32_t begin(wire::BodyUnion body) {

@@ -159,7 +159,7 @@ TEST_F(AnswersTest, ALongConversationIsShownInFramesOfBoundedSize) {
                                         {5, role::assistant, 0, "x"});
   show.conversation =
       conversation_text(stored_conversation(std::vector(chunks, chunk)));
-  show.ledger = true;
+  show.ledger = show.usage = true;
   const auto whole = ask_for(make_body(wire::ShowConversationT(show)));
   ASSERT_EQ(whole.bodies.size(), 3u);
   position_t next = 0;
@@ -172,6 +172,9 @@ TEST_F(AnswersTest, ALongConversationIsShownInFramesOfBoundedSize) {
     for (const auto& token : part.tokens)
       EXPECT_EQ(token->position, next++);
     EXPECT_EQ(part.ledger.back()->position_end, next);
+    for (const auto& entry : part.ledger)
+      EXPECT_FALSE(entry->lines.empty());
+    EXPECT_EQ(part.holding != nullptr, part.last);
   }
   EXPECT_EQ(next, chunks * chunk_positions);
   show.from_position = 2 * limits::frame_tokens_max + 3;
@@ -179,7 +182,7 @@ TEST_F(AnswersTest, ALongConversationIsShownInFramesOfBoundedSize) {
   ASSERT_EQ(rest.bodies.size(), 1u);
   EXPECT_EQ(rest.last<wire::ConversationT>()->tokens.front()->position,
             show.from_position);
-  show.tokens = show.ledger = false;
+  show.tokens = show.ledger = show.usage = false;
   const auto bare = ask_for(make_body(wire::ShowConversationT(show)));
   ASSERT_EQ(bare.bodies.size(), 1u);
   EXPECT_TRUE(bare.last<wire::ConversationT>()->tokens.empty());

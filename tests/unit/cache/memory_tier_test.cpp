@@ -166,5 +166,21 @@ TEST(MemoryTier, ClockThatGoesBackDropsNothing) {
   EXPECT_EQ(tier.find(name_of(1)), nullptr);
 }
 
+TEST(MemoryTier, DiscardedRawRowsLeaveWhatElseIsKnown) {
+  memory_tier tier(100'000);
+  tier.put_raw(name_of(1), raw(16));
+  tier.put_lens(name_of(1), block());
+  tier.put_raw(name_of(2), raw(16));
+  tier.discard_raw(name_of(1));
+  tier.discard_raw(name_of(2));
+  tier.discard_raw(name_of(3));
+  EXPECT_EQ(tier.raw_bytes(), 0u);
+  ASSERT_NE(tier.find(name_of(1)), nullptr);
+  EXPECT_EQ(tier.find(name_of(1))->raw.chunk, nullptr);
+  EXPECT_NE(tier.find(name_of(1))->lens, nullptr);
+  EXPECT_EQ(tier.find(name_of(2)), nullptr) << "nothing was left of it";
+  EXPECT_EQ(tier.entries(), 1u);
+}
+
 }  // namespace
 }  // namespace lamina

@@ -120,5 +120,17 @@ TEST(InOrder, ReleasesByIndexWhateverTheOrderOfArrival) {
   EXPECT_EQ(queue.next(), 5u);
 }
 
+TEST(TurnLog, SitesThatWereNeverAskedForStaySo) {
+  chunk_record chunk;
+  chunk.resid_post = presence::pending;
+  mark_activations(chunk, presence::present);
+  EXPECT_EQ(chunk.resid_post, presence::present);
+  EXPECT_EQ(chunk.embed, presence::never_asked);
+  EXPECT_EQ(chunk.final_norm, presence::never_asked);
+  chunk.resid_post = presence::never_asked;
+  mark_activations(chunk, presence::present);
+  EXPECT_EQ(chunk.embed, presence::present) << "when none was, all are";
+}
+
 }  // namespace
 }  // namespace lamina

@@ -125,6 +125,8 @@ TEST_F(ProtocolDocument, GivesTheLimitsThatTheCodeHas) {
                            std::to_string(limits::search_context_bytes_max))));
   EXPECT_TRUE(mentions(row("search_text_bytes_max",
                            std::to_string(limits::search_text_bytes_max))));
+  EXPECT_TRUE(mentions(
+      row("verify_sample_max", std::to_string(limits::verify_sample_max))));
   EXPECT_TRUE(mentions(row("search_conversations_max",
                            std::to_string(limits::search_conversations_max))));
   EXPECT_TRUE(mentions(

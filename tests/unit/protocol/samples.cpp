@@ -88,6 +88,13 @@ wire::ConversationT conversation() {
   auto entry = std::make_unique<wire::LedgerEntryT>();
   entry->position_end = 16;
   entry->embed = "present";
+  auto line = std::make_unique<wire::LedgerLineT>();
+  line->site = 1;
+  line->layer_end = 1;
+  line->state = "present";
+  line->quality = "balanced";
+  line->relative_error = 0.06f;
+  entry->lines.push_back(std::move(line));
   made.ledger.push_back(std::move(entry));
   return made;
 }
@@ -223,6 +230,43 @@ void add_brought(std::vector<wire::BodyUnion>& all) {
   all.push_back(make_body(brought));
 }
 
+wire::BodyUnion verify_result() {
+  auto fidelity = std::make_unique<wire::FidelityT>();
+  fidelity->quality = "high";
+  fidelity->stored_error_max = 0.004f;
+  auto damage = std::make_unique<wire::DamageT>();
+  damage->conversation = "0000000000001";
+  damage->part = "resid_post";
+  damage->kind = "corrupt";
+  damage->what = "its checksum does not match";
+  wire::VerifyResultT made;
+  made.fidelities.push_back(std::move(fidelity));
+  made.damages.push_back(std::move(damage));
+  made.damages_found = 1;
+  made.last = true;
+  return make_body(std::move(made));
+}
+
+wire::BodyUnion usage() {
+  auto conversation = std::make_unique<wire::ConversationUsageT>();
+  conversation->conversation = "0000000000001";
+  conversation->holding = std::make_unique<wire::HoldingT>();
+  conversation->holding->chunks = 3;
+  auto owner = std::make_unique<wire::OwnerUsageT>();
+  owner->uid = 1000;
+  owner->holding = std::make_unique<wire::HoldingT>();
+  auto model = std::make_unique<wire::ModelUsageT>();
+  model->model = "demo";
+  model->holding = std::make_unique<wire::HoldingT>();
+  wire::UsageT made;
+  made.conversations.push_back(std::move(conversation));
+  made.owners.push_back(std::move(owner));
+  made.models.push_back(std::move(model));
+  made.file = std::make_unique<wire::FileUsageT>();
+  made.file->file_bytes = 4096;
+  return make_body(std::move(made));
+}
+
 int digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -242,6 +286,12 @@ std::vector<wire::BodyUnion> every_message() {
   all.push_back(report());
   all.push_back(read_lens());
   add_brought(all);
+  wire::VerifyCacheT verify;
+  verify.conversation = "0000000000001";
+  all.push_back(make_body(verify));
+  all.push_back(verify_result());
+  all.push_back(make_body(wire::GetUsageT{}));
+  all.push_back(usage());
   return all;
 }
 

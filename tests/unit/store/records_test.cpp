@@ -115,18 +115,6 @@ TEST(Records, ABroughtConversationKeepsWhereItCameFrom) {
       decode_conversation(encode(full_conversation())).value().is_brought());
 }
 
-TEST(Records, SitesThatWereNeverAskedForStaySo) {
-  chunk_record chunk;
-  chunk.resid_post = presence::pending;
-  set_activations(chunk, presence::present);
-  EXPECT_EQ(chunk.resid_post, presence::present);
-  EXPECT_EQ(chunk.embed, presence::never_asked);
-  EXPECT_EQ(chunk.final_norm, presence::never_asked);
-  chunk.resid_post = presence::never_asked;
-  set_activations(chunk, presence::present);
-  EXPECT_EQ(chunk.embed, presence::present) << "when none was, all are";
-}
-
 TEST(Records, ConversationMatchesItsGolden) {
   const unsigned char golden[] = {
       1,
