@@ -28,10 +28,7 @@ struct model_actor_options {
   std::uint64_t in_flight_bytes_max = 256u << 20;  // of one sequence
   int threads = 0;                                 // 0: as OpenMP decides
   quality kept = quality::lossless;  // of its captures, unless asked else
-  quality kept = quality::lossless;  // of its captures, unless asked else
   backpressure when_full = backpressure::wait;            // likewise
-  std::map<std::string, std::filesystem::path> lenses{};  // tuned, by name
-  std::uint64_t fault_after_steps = 0;  // tests: throw once then
   std::map<std::string, std::filesystem::path> lenses{};  // tuned, by name
   std::uint64_t fault_after_steps = 0;  // tests: throw once then
 };

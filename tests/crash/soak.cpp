@@ -191,8 +191,9 @@ class soak {
   void retain() {
     for (;;) {
       const auto counted = must(store_->statistics(), "statistics");
-      const auto asked =
-          plan_eviction(limits_, counted.file.used_bytes(), ++now_unix_ms_);
+      ++now_unix_ms_;
+      const auto asked = plan_eviction(limits_, counted.file.used_bytes(),
+                                       now_unix_ms_, now_unix_ms_);
       if (!asked) return;
       if (!must(store_->evict(*asked), "evict").more) return;
     }

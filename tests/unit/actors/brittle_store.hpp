@@ -48,6 +48,9 @@ class brittle_store final : public store {
     return real_->statistics();
   }
   result<usage_report> usage() const override { return real_->usage(); }
+  result<lamina::usage> usage_of(conversation_id id) const override {
+    return real_->usage_of(id);
+  }
   std::unique_ptr<store_reader> reader() const override {
     return real_->reader();
   }
