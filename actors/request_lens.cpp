@@ -213,7 +213,9 @@ void lens_request_state::load_exact_rows() {
   load.rows_behind = group.back().next ? 1 : 0;
   load.restore = at.activations != presence::never_asked;
   load.kept = kept;
-  load.stored_only = group.complete();  // a rating is not worth a prefill
+  // A rating is not worth a prefill, but while a turn runs its rows are there
+  // unless they were renamed this moment.
+  load.stored_only = group.complete() && !running;
   ask_rows(
       std::move(load), [this](const rows_loaded& loaded) { take_rows(loaded); },
       [this](const error& why) { give_up(why); });
@@ -310,19 +312,47 @@ void lens_request_state::load_next_row(const ready_rows& ready) {
   const auto& at = groups[current].back();
   auto load = rows_of(*at.next_name, at.chunk + 1, 0, 1);
   load.stored_only = groups[current].source != answer_source::recomputed;
-  self->request(rows_source, caf::infinite, std::move(load))
+  ask_rows(
+      std::move(load),
+      [this, ready](const rows_loaded& loaded) { rate_by(loaded, ready); },
+      [this, ready](const error&) {
+        // Without that row the answer is complete but for the rating.
+        if (!running) return send_group();
+        load_renamed_row(ready);
+      });
+}
+
+/// The tail of a running turn takes another name when it is full, and that may
+/// be while this one's records were computed.
+void lens_request_state::load_renamed_row(const ready_rows& ready) {
+  locate_positions where{ctx.uid, record.id, {}, 0};
+  where.positions.push_back(groups[current].back().position);
+  self->request(ctx.view->catalog, caf::infinite, std::move(where))
       .then(
-          [this, ready](const result<rows_loaded>& loaded) {
-            // Without that row the answer is complete but for the rating.
-            if (!loaded || loaded.value().relative_error != 0)
+          [this, ready](const locate_result& found) {
+            if (!found || !found.value()->positions.back().next_name)
               return send_group();
-            auto input = std::make_shared<lens_input>();
-            input->rows = as_chunk(*loaded.value().rows);
-            input->predecessor = ready;
-            input->tokens = {groups[current].back().next->token.id};
-            rate_next(std::move(input));
+            auto& at = groups[current].positions.back();
+            at = found.value()->positions.back();
+            ask_rows(
+                rows_of(*at.next_name, at.chunk + 1, 0, 1),
+                [this, ready](const rows_loaded& loaded) {
+                  rate_by(loaded, ready);
+                },
+                [this](const error&) { send_group(); });
           },
-          unavailable(self, ctx, "rows actor"));
+          unavailable(self, ctx, "catalog"));
+}
+
+/// By the next chunk's first row.
+void lens_request_state::rate_by(const rows_loaded& first,
+                                 const ready_rows& ready) {
+  if (first.relative_error != 0) return send_group();
+  auto input = std::make_shared<lens_input>();
+  input->rows = as_chunk(*first.rows);
+  input->predecessor = ready;
+  input->tokens = {groups[current].back().next->token.id};
+  rate_next(std::move(input));
 }
 
 void lens_request_state::rate_next(std::shared_ptr<const lens_input> input) {

@@ -87,6 +87,8 @@ struct lens_request_state {
   void compute(const ready_rows& ready);
   void compute_rating(const ready_rows& ready);
   void load_next_row(const ready_rows& ready);
+  void load_renamed_row(const ready_rows& ready);
+  void rate_by(const rows_loaded& first, const ready_rows& ready);
   void rate_next(std::shared_ptr<const lens_input> input);
   load_rows rows_of(const digest& chunk, std::uint32_t index,
                     std::uint32_t begin, std::uint32_t end) const;
