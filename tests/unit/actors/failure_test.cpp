@@ -99,7 +99,7 @@ class failure_test : public actor_test {
     caf::anon_send_exit(codec, caf::exit_reason::user_shutdown);
     return opened.conversation;
   }
-  void kill(const generation_actor& g) {
+  void kill(const writer_actor& g) {
     caf::anon_send_exit(g, caf::exit_reason::kill);
     finish();
   }
