@@ -202,13 +202,12 @@ class Clock(Faults):
                                  "--lens", "on_demand")
         return self.daemon.status()["disk"]["values_evicted"]
 
-    def test_a_clock_that_goes_back_keeps_everything_and_one_ahead_does_not(self):
+    def test_a_clock_that_is_a_year_wrong_evicts_nothing(self):
+        """Forward only for now: it is believed after five minutes, which unit_cache tests."""
         turn = self.turn()
-        self.assertEqual(self.evictions_after(-YEAR_S), 0)
-        self.assertEverythingIs("present", turn["conversation"])
-        self.daemon.json("conversations", "list")
-        self.assertGreater(self.evictions_after(YEAR_S), 0)
-        self.assertEverythingIs("evicted", turn["conversation"])
+        for shift_s in (-YEAR_S, YEAR_S):
+            self.assertEqual(self.evictions_after(shift_s), 0)
+            self.assertEverythingIs("present", turn["conversation"])
         self.lens(turn["conversation"], 20)
 
 
