@@ -137,7 +137,7 @@ bool drop_values(write_op& op) {
 
 void write_backlog::add(std::span<const write_op> ops) {
   for (const auto& op : ops)
-    std::visit([this](const auto& one) { keep(one); }, op);
+    std::visit([this](const auto& one) { this->keep(one); }, op);
   shrink();
 }
 
@@ -224,7 +224,7 @@ void write_backlog::remove_if(Goes goes) {
   const auto all = std::exchange(ops_, {});
   clear();
   for (const auto& op : all)
-    if (!goes(op)) std::visit([this](const auto& one) { keep(one); }, op);
+    if (!goes(op)) std::visit([this](const auto& one) { this->keep(one); }, op);
 }
 
 void write_backlog::shrink() {
