@@ -21,6 +21,13 @@ std::string preview_of(std::string_view text) {
   return utf8_stream{}.push(text.substr(0, preview_bytes_max));
 }
 
+std::string preview_of(const chunk_record& begin) {
+  std::string text;
+  for (const auto& token : begin.tokens)
+    text += token.bytes;
+  return preview_of(text);
+}
+
 std::int64_t now_unix_ms() {
   using namespace std::chrono;
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch())
@@ -262,11 +269,9 @@ void catalog_state::update(const update_chunk& m) {
       e.record.positions, static_cast<position_t>(first_position(m.index) +
                                                   m.record.tokens.size()));
   (*e.chunks)[m.index] = m.record;
-  if (!e.record.preview.empty() || m.index != 0) return;
-  std::string begin;  // of what was brought without a prompt
-  for (const auto& token : m.record.tokens)
-    begin += token.bytes;
-  e.record.preview = preview_of(begin);
+  // What is brought has no prompt to begin with.
+  if (e.record.is_brought() && m.index == 0)
+    e.record.preview = preview_of(m.record);
 }
 
 void catalog_state::mark(const mark_chunk& m) {

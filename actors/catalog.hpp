@@ -42,6 +42,7 @@ struct catalog_options {
 
 /// The first bytes of a text, for lists; a cut character is left out.
 std::string preview_of(std::string_view text);
+std::string preview_of(const chunk_record& begin);
 
 /// Milliseconds since 1970, as conversations are stamped.
 std::int64_t now_unix_ms();

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "actors/catalog.hpp"
 #include "protocol/id_text.hpp"
 #include "protocol/limits.hpp"
 
@@ -137,6 +138,7 @@ void import_state::take(const bring_rows& m) {
         row_in_chunk(part.begin) == 0 ? digest{} : log.chunk(part.index).name;
     for (auto p = part.begin; p < part.end; ++p)
       log.append(*token++);
+    if (part.index == 0) record.preview = preview_of(log.chunk(0));
     show(part, before);
     tail.reset();
     if (row_in_chunk(part.end) == 0)
