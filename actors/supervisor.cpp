@@ -61,6 +61,10 @@ void supervisor_state::add_storage() {
         spawn_catalog(sys, options, std::make_shared<const system_view>(v));
     return address_of(v.catalog);
   });
+  add("recorder", [&](system_view& v) {
+    v.recorder = spawn_recorder(sys);
+    return address_of(v.recorder);
+  });
   add("prefetch", [&](system_view& v) {
     v.prefetch =
         spawn_prefetch(sys, options, std::make_shared<const system_view>(v));
@@ -169,14 +173,15 @@ void supervisor_state::part_down(const caf::down_msg& down) {
     }
     if (p.refused) return;  // trying again would not help
     if (p.deaths > policy.deaths_max) {
-      spdlog::critical("{} died {} times in a row and stays down: {}", p.name,
-                       p.deaths, p.health);
+      spdlog::critical(
+          "supervisor: {} died {} times in a row and stays down: {}", p.name,
+          p.deaths, p.health);
       return;
     }
     auto delay = std::min(policy.longest_delay,
                           policy.first_delay * (1 << (p.deaths - 1)));
-    spdlog::error("{} is {}; starting it again in {} ms", p.name, p.health,
-                  delay.count());
+    spdlog::error("supervisor: {} is {}; starting it again in {} ms", p.name,
+                  p.health, delay.count());
     self->delayed_send(self, delay, restart_due{i});
     return;
   }
@@ -190,6 +195,15 @@ void supervisor_state::model_is(const std::string& model, model_ptr loaded,
     hosted.model = std::move(loaded);
     hosted.actor = loading[model];
   }
+  publish();
+}
+
+void supervisor_state::reload(const reconfigure& m) {
+  apply(m.tuned, options);
+  next->tuned = m.tuned;
+  next->configuration = m.configuration;
+  next->budgets.disk_bytes = m.tuned.retention.disk_bytes_max;
+  next->budgets.memory_bytes = m.tuned.memory_bytes_max;
   publish();
 }
 
@@ -220,7 +234,8 @@ caf::result<acknowledgement> supervisor_state::drain(const drain_system& m) {
   self->request(view->catalog, deadline * 3 / 4, drain_turns{m.deadline_ms / 2})
       .then([flush](const turns_drained&) mutable { flush(); },
             [flush](const caf::error& e) mutable {
-              spdlog::warn("turns did not end in time: {}", caf::to_string(e));
+              spdlog::warn("supervisor: turns did not end in time: {}",
+                           caf::to_string(e));
               flush();
             });
   return promise;
@@ -239,6 +254,7 @@ void supervisor_state::stop_all() {
   for (const auto& [model, actor] : loading)
     stop(actor);
   stop(view->prefetch);
+  stop(view->recorder);
   stop(view->search);
   stop(view->auditor);
   stop(view->restorer);
@@ -283,6 +299,8 @@ void start_all(supervisor_state& state, supervisor_actor self) {
                          state.options.models.empty()
                              ? 0
                              : state.options.models[0].in_flight_bytes_max};
+  state.next->tuned = tunables_in(state.options);
+  state.next->configuration = state.options.configuration;
   state.next->books = shelve_all(*state.options.environment->reader());
   state.add_storage();
   state.add_computation();
@@ -310,11 +328,12 @@ supervisor_self::behavior_type supervisor(supervisor_state::pointer self,
         self->send(m.session, view_changed{state.view});
       },
       [&state](const model_loaded& m) {
-        spdlog::info("model '{}' is ready", m.name);
+        spdlog::info("supervisor: model '{}' is ready", m.name);
         state.model_is(m.name, m.model, "up");
       },
       [&state](const model_refused& m) {
-        spdlog::error("model '{}' refused: {}", m.name, to_string(m.reason));
+        spdlog::error("supervisor: model '{}' refused: {}", m.name,
+                      to_string(m.reason));
         for (auto& part : state.parts)
           if (part.model == m.name) part.refused = true;
         state.model_is(m.name, nullptr, to_string(m.reason));
@@ -322,12 +341,13 @@ supervisor_self::behavior_type supervisor(supervisor_state::pointer self,
       [&state](const connections_changed& m) { state.connections = m.open; },
       [&state](const damage_found& m) {
         ++state.damages;
-        spdlog::error("damaged: {}", m.what);
+        spdlog::error("supervisor: damaged: {}", m.what);
       },
       [&state](const book_learned& m) {
         state.next->books = state.next->books->with(m.root, m.book);
         state.publish();
       },
+      [&state](const reconfigure& m) { state.reload(m); },
       [&state, self](const get_status&) {
         using promise_type = caf::typed_response_promise<std::string>;
         auto promise = self->make_response_promise<promise_type>();

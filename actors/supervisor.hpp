@@ -44,7 +44,13 @@ struct system_options {
   std::uint32_t decoders = 1;
   std::vector<model_actor_options> models;
   std::string blas;  // which library the process loaded, for status
+  owner_quota quota;
+  std::shared_ptr<const std::string> configuration;  // JSON; null: none
 };
+
+/// What of the options may change, and a change of it.
+tunables tunables_in(const system_options& options);
+void apply(const tunables& tuned, system_options& options);
 
 struct restart_policy {
   std::chrono::milliseconds first_delay{100};
@@ -89,6 +95,7 @@ struct supervisor_state {
   void model_is(const std::string& model, model_ptr loaded,
                 const std::string& health);
   caf::result<acknowledgement> drain(const drain_system& m);
+  void reload(const reconfigure& m);
   void stop_all();
 
   static inline const char* name = "supervisor";

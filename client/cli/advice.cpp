@@ -62,7 +62,12 @@ int exit_code_for(const error& e, bool connected, bool dialled) {
 
 std::string sentence_for(const error& e) {
   std::string sentence = "lamina: " + harmless(to_string(e));
-  sentence.append(". Try: ").append(advice_for(e.code)).append(".\n");
+  sentence.append(". Try: ");
+  if (e.retry_after_ms != 0)
+    sentence.append("again in ")
+        .append(std::to_string((e.retry_after_ms + 999) / 1000))
+        .append(" s, or ");
+  sentence.append(advice_for(e.code)).append(".\n");
   return sentence;
 }
 
