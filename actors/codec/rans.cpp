@@ -55,6 +55,20 @@ constexpr std::uint32_t slots_mask = 0xfff;
 // A state of a symbol with f slots must be below f << this to take it in.
 constexpr unsigned limit_shift = 31 - probability_bits;
 
+// x / slots for x < slots << limit_shift is x * reciprocal >> reciprocal_shift:
+// rounding the reciprocal up adds less than x / 2^43 < slots / 2^24 < 1 / slots
+// to the quotient. A division takes a processor several times as long.
+constexpr unsigned reciprocal_shift = limit_shift + 2 * probability_bits;
+
+constexpr auto make_reciprocals() {
+  std::array<std::uint64_t, probability_slots> of{};
+  for (std::uint64_t slots = 1; slots < of.size(); ++slots)
+    of[slots] = ((std::uint64_t{1} << reciprocal_shift) + slots - 1) / slots;
+  return of;
+}
+
+inline constexpr auto reciprocals = make_reciprocals();
+
 // Without branches: whether a state spills is a coin toss.
 inline std::uint16_t* encode_one(std::uint32_t entry, std::uint32_t& state,
                                  std::uint16_t* end) {
@@ -63,7 +77,10 @@ inline std::uint16_t* encode_one(std::uint32_t entry, std::uint32_t& state,
   end[-1] = static_cast<std::uint16_t>(state);
   end -= large ? 1 : 0;
   const std::uint32_t x = large ? state >> 16 : state;
-  state = (x / slots << probability_bits) + x % slots + (entry >> 12);
+  const auto quotient =
+      static_cast<std::uint32_t>(x * reciprocals[slots] >> reciprocal_shift);
+  // quotient << probability_bits, and what the division leaves.
+  state = x + quotient * (probability_slots - slots) + (entry >> 12);
   return end;
 }
 
