@@ -56,8 +56,9 @@ constexpr std::uint32_t slots_mask = 0xfff;
 constexpr unsigned limit_shift = 31 - probability_bits;
 
 // x / slots for x < slots << limit_shift is x * reciprocal >> reciprocal_shift:
-// rounding the reciprocal up adds less than x / 2^43 < slots / 2^24 < 1 / slots
-// to the quotient. A division takes a processor several times as long.
+// rounding the reciprocal up adds less to the quotient than x / 2^shift, which
+// is less than slots / 2^(2 * probability_bits) and so than 1 / slots. A
+// division takes a processor several times as long.
 constexpr unsigned reciprocal_shift = limit_shift + 2 * probability_bits;
 
 constexpr auto make_reciprocals() {
@@ -69,14 +70,15 @@ constexpr auto make_reciprocals() {
 
 inline constexpr auto reciprocals = make_reciprocals();
 
-// Without branches: whether a state spills is a coin toss.
+// Without branches, which a compiler makes of anything but arithmetic: whether
+// a state spills is a coin toss.
 inline std::uint16_t* encode_one(std::uint32_t entry, std::uint32_t& state,
                                  std::uint16_t* end) {
   const std::uint32_t slots = entry & slots_mask;
-  const bool large = state >= slots << limit_shift;
+  const std::uint32_t large = state >= slots << limit_shift ? 1 : 0;
   end[-1] = static_cast<std::uint16_t>(state);
-  end -= large ? 1 : 0;
-  const std::uint32_t x = large ? state >> 16 : state;
+  end -= large;
+  const std::uint32_t x = state >> (16 * large);
   const auto quotient =
       static_cast<std::uint32_t>(x * reciprocals[slots] >> reciprocal_shift);
   // quotient << probability_bits, and what the division leaves.
@@ -90,11 +92,13 @@ inline std::uint8_t decode_one(const std::uint32_t* table, std::uint32_t& state,
   const std::uint32_t x =
       (entry >> 12 & slots_mask) * (state >> probability_bits) +
       (entry & slots_mask);
-  const bool small = static_cast<std::int32_t>(x) <
-                     static_cast<std::int32_t>(rans_state_first);
-  const std::uint32_t refilled = x << 16 | *words;
-  state = small ? refilled : x;
-  words += small ? 1 : 0;
+  // Signed, as vectors compare: of hostile words all make the same, too.
+  const std::uint32_t small =
+      static_cast<std::int32_t>(x) < static_cast<std::int32_t>(rans_state_first)
+          ? 1
+          : 0;
+  state = x << (16 * small) | (*words & (0u - small));
+  words += small;
   return static_cast<std::uint8_t>(entry >> 24);
 }
 
