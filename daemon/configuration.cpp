@@ -102,27 +102,6 @@ result<void> check_addresses(const configuration& c) {
   return success();
 }
 
-/// What no key can be wrong in alone.
-result<void> check_whole(const configuration& c) {
-  BOOST_OUTCOME_TRYV(check_addresses(c));
-  if (c.tls_certificate.empty() != c.tls_key.empty())
-    return refused(c, c.tls_key.empty() ? "tls.certificate" : "tls.key",
-                   "tls.certificate and tls.key belong together");
-  if (!c.metrics.empty()) {
-    BOOST_OUTCOME_TRY(address, parse_endpoint(c.metrics));
-    if (!is_local(address) || address.kind == endpoint::transport::tls)
-      return refused(c, "metrics",
-                     c.metrics +
-                         " is not unix:PATH or tcp://127.0.0.1:PORT: "
-                         "metrics are for this machine");
-  }
-  if (c.tcp_connections_max > c.connections_max)
-    return refused(c, "limits.tcp_connections",
-                   "more than limits.connections, which is " +
-                       std::to_string(c.connections_max));
-  return success();
-}
-
 }  // namespace
 
 result<configuration> read_configuration(const std::filesystem::path& file) {
@@ -188,6 +167,26 @@ configuration reconfigured(const configuration& running,
     }
   }
   return now;
+}
+
+result<void> check_whole(const configuration& c) {
+  BOOST_OUTCOME_TRYV(check_addresses(c));
+  if (c.tls_certificate.empty() != c.tls_key.empty())
+    return refused(c, c.tls_key.empty() ? "tls.certificate" : "tls.key",
+                   "tls.certificate and tls.key belong together");
+  if (!c.metrics.empty()) {
+    BOOST_OUTCOME_TRY(address, parse_endpoint(c.metrics));
+    if (!is_local(address) || address.kind == endpoint::transport::tls)
+      return refused(c, "metrics",
+                     c.metrics +
+                         " is not unix:PATH or tcp://127.0.0.1:PORT: "
+                         "metrics are for this machine");
+  }
+  if (c.tcp_connections_max > c.connections_max)
+    return refused(c, "limits.tcp_connections",
+                   "more than limits.connections, which is " +
+                       std::to_string(c.connections_max));
+  return success();
 }
 
 bool is_log_level(const std::string& text) {

@@ -104,6 +104,9 @@ configuration reconfigured(const configuration& running,
                            const configuration& read,
                            std::vector<std::string>& ignored);
 
+/// What no key can be wrong in alone: whether all of them together can be used.
+result<void> check_whole(const configuration& c);
+
 bool is_log_level(const std::string& text);
 
 /// $XDG_STATE_HOME/lamina, else ~/.local/state/lamina.

@@ -127,10 +127,14 @@ void service::reload() {
   std::vector<std::string> ignored;
   auto now = read ? reconfigured(configuration_, read.value(), ignored)
                   : configuration_;
+  // What takes a restart stays, and must go with what does not.
+  const auto fits = check_whole(now);
   auto rules = listener_rules_of(now);
-  if (!read || !rules) {
+  if (!read || !fits || !rules) {
     spdlog::error("nothing was changed: {}",
-                  to_string(read ? rules.error() : read.error()));
+                  to_string(!read   ? read.error()
+                            : !fits ? fits.error()
+                                    : rules.error()));
   } else {
     for (const auto& key : ignored)
       spdlog::warn("'{}' has changed, which takes a restart", key);

@@ -249,6 +249,12 @@ class Reload(PeerTest):
         self.assertIn("nothing was changed", said)
         self.ask("alice", "models")
 
+    def test_an_address_that_needs_its_certificate_keeps_it(self):
+        (self.daemon.state / "lamina.yaml").write_text("log_levels: {daemon: info}\n")
+        self.assertIn("needs tls.certificate", self.reload())
+        self.ask("alice", "models", endpoint=f"tls://localhost:{self.tls}",
+                 environment={"LAMINA_TLS_CA": str(self.daemon.state / "certificate.pem")})
+
     def test_what_takes_a_restart_is_named(self):
         self.configure(0, "threads: 2\ncache: {memory: {max_size_mb: 64}}\n")
         said = self.reload()
