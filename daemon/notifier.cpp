@@ -35,7 +35,11 @@ patience_request::~patience_request() {
 watchdog_feeder::watchdog_feeder(boost::asio::io_context& io,
                                  caf::actor_system& sys,
                                  supervisor_actor supervisor)
-    : io_(io), sys_(sys), supervisor_(std::move(supervisor)), timer_(io) {
+    : io_(io),
+      sys_(sys),
+      supervisor_(std::move(supervisor)),
+      timer_(io),
+      self_(std::make_shared<watchdog_feeder*>(this)) {
   std::uint64_t within_us = 0;
   if (sd_watchdog_enabled(0, &within_us) <= 0) return;
   // Three chances, less what an answer may take.
@@ -51,10 +55,13 @@ void watchdog_feeder::wait() {
 }
 
 void watchdog_feeder::ask() {
-  request_status(io_, sys_, supervisor_, [this](const std::string& status) {
-    judge(status);
-    wait();
-  });
+  request_status(io_, sys_, supervisor_,
+                 [self = std::weak_ptr(self_)](const std::string& status) {
+                   const auto feeder = self.lock();
+                   if (!feeder) return;
+                   (*feeder)->judge(status);
+                   (*feeder)->wait();
+                 });
 }
 
 void watchdog_feeder::judge(const std::string& status) {

@@ -28,7 +28,8 @@ class patience_request {
   std::thread asking_;
 };
 
-/// Feeds the watchdog, if there is one, while the daemon works.
+/// Feeds the watchdog, if there is one, while the daemon works. An answer that
+/// comes after its end is for nobody.
 class watchdog_feeder {
  public:
   watchdog_feeder(boost::asio::io_context& io, caf::actor_system& sys,
@@ -45,6 +46,7 @@ class watchdog_feeder {
   boost::asio::steady_timer timer_;
   std::chrono::microseconds every_{0};
   watchdog judge_;
+  std::shared_ptr<watchdog_feeder*> self_;  // outlived by weak ones
 };
 
 }  // namespace lamina
