@@ -27,6 +27,10 @@ constexpr std::uint32_t handshake_number = 0xffffffff;
 result<void> connect_unix(stream_socket& socket, const endpoint& address) {
   asio_error problem;
   socket.connect(asio::local::stream_protocol::endpoint(address.path), problem);
+  if (problem == asio::error::access_denied)
+    return fail(error_code::forbidden,
+                "you may not use " + to_string(address) +
+                    "; its owner may, and its group if the file says so");
   if (problem)
     return fail(error_code::unavailable, "no daemon answers at " +
                                              to_string(address) + " (" +
@@ -156,7 +160,10 @@ result<void> connection::greet_tls(const endpoint& address,
                 ")");
   return fail(error_code::forbidden,
               "the daemon at " + to_string(address) + " cannot be trusted (" +
-                  X509_verify_cert_error_string(verdict) + ")");
+                  (verdict == X509_V_ERR_UNSPECIFIED
+                       ? "its certificate does not name " + address.host
+                       : X509_verify_cert_error_string(verdict)) +
+                  ")");
 }
 
 result<std::unique_ptr<connection>> connection::adopt(int socket) {

@@ -30,9 +30,9 @@ struct received_frame {
 class connection {
  public:
   /// unavailable: nobody answers there in time; invalid_argument: no such host;
-  /// forbidden: over TLS, the daemon is not who the certificate authorities
-  /// vouch for. `tls_ca`: a PEM file of those to trust; empty: the system's.
-  /// `ms_max` bounds the greeting of TLS.
+  /// forbidden: the socket is not for this user, or, over TLS, the daemon is
+  /// not who the certificate authorities vouch for. `tls_ca`: a PEM file of
+  /// those to trust; empty: the system's. `ms_max` bounds the greeting of TLS.
   static result<std::unique_ptr<connection>> open(const endpoint& address,
                                                   const std::string& tls_ca,
                                                   std::uint32_t ms_max);

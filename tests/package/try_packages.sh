@@ -63,7 +63,9 @@ lamina_at() { # ENDPOINT TOKEN COMMAND...
 }
 
 mountpoint -q "$chroot/proc" || mount -t proc proc "$chroot/proc"
-trap 'kill "${daemon:-0}" 2>/dev/null || true; umount "$chroot/proc"' EXIT
+daemon=
+trap '[ -z "$daemon" ] || kill "$daemon"; umount "$chroot/proc"' EXIT
+echo "127.0.0.1 localhost" >"$chroot/etc/hosts"
 mkdir -p "$chroot/packages"
 cp "$old"/*.deb "$new"/*.deb "$chroot/packages/"
 old_version=$(dpkg-deb -f "$old"/laminad_*.deb Version)
@@ -89,7 +91,7 @@ start
 works alice models
 works alice generate --wait-durable --max-new-tokens 12 "The captain looked out"
 works alice lens last 3
-refused "Permission denied" bob models
+refused "you may not use" bob models
 
 say "over TCP, with and without a token; with TLS"
 stop
