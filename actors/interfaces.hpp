@@ -210,7 +210,7 @@ struct reconfigure {
   std::shared_ptr<const std::string> configuration;
 };
 
-/// What requests came to, since the start. Survives nothing.
+/// What requests came to, since it was started.
 using recorder_actor =
     caf::typed_actor<reacts_to<request_ended>,
                      answers<get_request_statistics, request_statistics>>;

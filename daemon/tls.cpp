@@ -1,14 +1,31 @@
 #include "daemon/tls.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 
 namespace lamina {
 
 namespace ssl = boost::asio::ssl;
 
+namespace {
+
+/// OpenSSL's own words for this are none.
+result<void> check_readable(const std::filesystem::path& file) {
+  if (::access(file.c_str(), R_OK) == 0) return success();
+  return fail(error_code::invalid_argument,
+              "cannot read " + file.string() + ": " + std::strerror(errno));
+}
+
+}  // namespace
+
 result<byte_stream::tls_context> make_tls_context(
     const std::filesystem::path& certificate,
     const std::filesystem::path& key) {
+  BOOST_OUTCOME_TRYV(check_readable(certificate));
+  BOOST_OUTCOME_TRYV(check_readable(key));
   struct stat found {};
   if (::stat(key.c_str(), &found) == 0 && (found.st_mode & 0007) != 0)
     return fail(error_code::forbidden,
