@@ -1,6 +1,5 @@
 #include "daemon/rules.hpp"
 
-#include <spdlog/spdlog.h>
 #include <systemd/sd-daemon.h>
 
 #include "daemon/tls.hpp"
