@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/hosting_messages.hpp"
 #include "actors/messages.hpp"
 
 namespace lamina {
@@ -45,6 +46,10 @@ using book_learner_actor = caf::typed_actor<answers<learn_rows, acknowledged>,
 /// Measures the codec for one `bench codec`. Own thread, lowest priority.
 using meter_actor = caf::typed_actor<answers<measure_codec, codec_measured>>;
 
+/// Says what a model's directory would take. Own thread, for one request.
+using planner_actor =
+    caf::typed_actor<answers<plan_directory, directory_planned>>;
+
 /// One slice of the memory tier, by chunk name: rows in flight, stored values,
 /// lens blocks. Asks a reader for what it lacks. Never blocks.
 using shard_actor = caf::typed_actor<
@@ -79,10 +84,12 @@ struct begin_sequence {
 };
 
 /// Owns the engine of one model and steps all its sequences. Own thread.
-using model_actor = caf::typed_actor<
-    answers<begin_sequence, sequence_begun>, reacts_to<cancel_sequence>,
-    reacts_to<return_credit>, reacts_to<forget_conversation>,
-    reacts_to<inject_model_fault>, answers<get_model_status, model_status>>;
+using model_actor =
+    caf::typed_actor<answers<begin_sequence, sequence_begun>,
+                     reacts_to<cancel_sequence>, reacts_to<return_credit>,
+                     reacts_to<forget_conversation>, reacts_to<retire_model>,
+                     reacts_to<inject_model_fault>,
+                     answers<get_model_status, model_status>>;
 
 /// Whoever follows a turn; replies when it can take more.
 using viewer_actor =
@@ -206,6 +213,8 @@ using supervisor_actor =
                      reacts_to<model_loaded>, reacts_to<model_refused>,
                      reacts_to<connections_changed>, reacts_to<damage_found>,
                      reacts_to<book_learned>, answers<get_status, std::string>,
+                     answers<load_model, model_hosted>,
+                     answers<unload_model, acknowledgement>,
                      answers<drain_system, acknowledgement>>;
 
 /// A model as the rest of the system sees it.
@@ -247,6 +256,7 @@ struct system_view {
   book_shelf_ptr books = std::make_shared<const book_shelf>();
   std::map<std::string, hosted_model> models;
   system_budgets budgets;
+  hosting_policy hosting;
 
   const shard_actor& shard_of(const digest& name) const {
     return shards[digest_hash{}(name) % shards.size()];

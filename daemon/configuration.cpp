@@ -101,6 +101,18 @@ class section {
     };
   }
 
+  reader directories(std::vector<std::filesystem::path>& listed) const {
+    return [this, &listed](const YAML::Node& n) -> result<void> {
+      if (!n.IsSequence()) return refuse(n, "expected a list of directories");
+      for (const auto& item : n) {
+        if (!item.IsScalar() || !item.Scalar().starts_with('/'))
+          return refuse(item, "expected an absolute path");
+        listed.emplace_back(item.Scalar());
+      }
+      return success();
+    };
+  }
+
   /// 0 stands for no limit.
   reader span_of_time(std::uint32_t& number, const char* expected) const {
     return value<std::uint32_t>(number, expected, [](const std::uint32_t& v) {
@@ -238,6 +250,8 @@ result<void> read_all(const section& top, configuration& c) {
       {"models", top.each([&](const section& entry) {
          return read_model(entry, c.models);
        })},
+      {"model_roots", top.directories(c.model_roots)},
+      {"model_memory_mb", top.megabytes(c.model_memory_bytes)},
       {"cache",
        top.nested("cache", [&](const section& s) { return read_cache(s, c); })},
       {"kv_cache_mb", top.megabytes(c.kv_bytes_max)},

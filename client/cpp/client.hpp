@@ -136,6 +136,12 @@ class client {
   /// A JSON document.
   result<std::string> status();
 
+  /// Loads a model; returns it when it is up.
+  result<wire::ModelsT> load_model(const wire::LoadModelT& request);
+  result<void> unload_model(const std::string& name);
+  /// What loading would take; a JSON document.
+  result<std::string> plan_model(const wire::PlanModelT& request);
+
   /// What capturing would take; a JSON document.
   result<std::string> plan(const wire::PlanCaptureT& request);
 
