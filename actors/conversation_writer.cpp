@@ -4,6 +4,9 @@
 #include <caf/all.hpp>
 #include <utility>
 
+#include "actors/messages/shard.hpp"
+#include "actors/view.hpp"
+
 namespace lamina {
 namespace {
 

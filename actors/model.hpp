@@ -17,7 +17,9 @@
 #include <optional>
 #include <string>
 
+#include "actors/codec/quality.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/messages/model.hpp"
 #include "actors/model/engine.hpp"
 
 namespace lamina {

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "actors/interfaces.hpp"
+#include "actors/messages/session.hpp"
+#include "actors/view.hpp"
 #include "protocol/frame.hpp"
 
 namespace lamina {

@@ -16,6 +16,8 @@
 #include <memory>
 #include <vector>
 
+#include "actors/interfaces.hpp"
+#include "actors/messages/session.hpp"
 #include "actors/session.hpp"
 
 namespace lamina {

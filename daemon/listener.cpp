@@ -6,6 +6,8 @@
 
 #include <caf/all.hpp>
 
+#include "actors/interfaces.hpp"
+#include "actors/messages/supervisor.hpp"
 #include "actors/spawn.hpp"
 #include "daemon/connection.hpp"
 #include "protocol/limits.hpp"

@@ -15,6 +15,9 @@
 #include <set>
 #include <thread>
 
+#include "actors/interfaces.hpp"
+#include "actors/messages/message.hpp"
+#include "actors/messages/supervisor.hpp"
 #include "actors/spawn.hpp"
 #include "daemon/configuration.hpp"
 #include "daemon/environment.hpp"
