@@ -4,6 +4,8 @@
 #include <caf/all.hpp>
 #include <utility>
 
+#include "actors/messages/reader.hpp"
+
 namespace lamina {
 namespace {
 

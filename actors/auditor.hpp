@@ -12,6 +12,8 @@
 #include "actors/audit/verification.hpp"
 #include "actors/book_finder.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/messages/auditor.hpp"
+#include "actors/messages/reader.hpp"
 #include "actors/store/store.hpp"
 
 namespace lamina {

@@ -5,6 +5,10 @@
 #include <caf/all.hpp>
 #include <utility>
 
+#include "actors/messages/disk.hpp"
+#include "actors/messages/message.hpp"
+#include "actors/view.hpp"
+
 namespace lamina {
 
 result<codebook_ptr> open_codebook(const book_record& record) {

@@ -16,6 +16,10 @@
 #include <set>
 
 #include "actors/interfaces.hpp"
+#include "actors/messages/book_learner.hpp"
+#include "actors/store/records.hpp"
+#include "actors/store/store.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 

@@ -7,6 +7,9 @@
 #include <utility>
 
 #include "actors/generation.hpp"
+#include "actors/messages/reader.hpp"
+#include "actors/messages/supervisor.hpp"
+#include "actors/messages/turn.hpp"
 #include "protocol/id_text.hpp"
 
 namespace lamina {

@@ -20,8 +20,14 @@
 #include <string>
 #include <vector>
 
-#include "actors/interfaces.hpp"
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/import.hpp"
+#include "actors/messages/ledger.hpp"
+#include "actors/messages/message.hpp"
+#include "actors/messages/tokens.hpp"
+#include "actors/messages/turn.hpp"
 #include "actors/open_replies.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 

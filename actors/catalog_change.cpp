@@ -6,6 +6,10 @@
 #include <utility>
 
 #include "actors/catalog.hpp"
+#include "actors/messages/disk.hpp"
+#include "actors/messages/model.hpp"
+#include "actors/messages/shard.hpp"
+#include "actors/messages/turn.hpp"
 #include "protocol/id_text.hpp"
 
 namespace lamina {

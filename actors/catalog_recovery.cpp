@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "actors/catalog.hpp"
+#include "actors/messages/disk.hpp"
 
 namespace lamina {
 namespace {

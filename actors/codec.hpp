@@ -7,6 +7,7 @@
 
 #include "actors/codec/codec.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/messages/codec.hpp"
 
 namespace lamina {
 

@@ -4,6 +4,10 @@
 #include <caf/all.hpp>
 #include <utility>
 
+#include "actors/messages/shard.hpp"
+#include "actors/messages/turn.hpp"
+#include "actors/view.hpp"
+
 namespace lamina {
 namespace {
 

@@ -19,6 +19,10 @@
 
 #include "actors/generations/turn_log.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/messages/codec.hpp"
+#include "actors/messages/disk.hpp"
+#include "actors/messages/ledger.hpp"
+#include "actors/messages/message.hpp"
 
 namespace lamina {
 

@@ -7,6 +7,9 @@
 #include <map>
 #include <utility>
 
+#include "actors/messages/ledger.hpp"
+#include "actors/view.hpp"
+
 namespace lamina {
 namespace {
 

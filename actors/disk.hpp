@@ -27,8 +27,10 @@
 #include "actors/cache/age_clock.hpp"
 #include "actors/cache/retention.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/messages/disk.hpp"
 #include "actors/store/store.hpp"
 #include "actors/store/write_backlog.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "actors/disk.hpp"
+#include "actors/messages/ledger.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

@@ -6,6 +6,12 @@
 #include <set>
 #include <utility>
 
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/ledger.hpp"
+#include "actors/messages/shard.hpp"
+#include "actors/messages/tokenizer.hpp"
+#include "actors/messages/tokens.hpp"
+
 namespace lamina {
 
 // ---- beginning --------------------------------------------------------------

@@ -21,8 +21,13 @@
 #include <vector>
 
 #include "actors/conversation_writer.hpp"
-#include "actors/interfaces.hpp"
+#include "actors/messages/codec.hpp"
+#include "actors/messages/disk.hpp"
+#include "actors/messages/message.hpp"
+#include "actors/messages/model.hpp"
+#include "actors/messages/turn.hpp"
 #include "actors/model/tokenizer/tokenizer.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 

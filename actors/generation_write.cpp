@@ -5,6 +5,9 @@
 #include <utility>
 
 #include "actors/generation.hpp"
+#include "actors/messages/book_learner.hpp"
+#include "actors/messages/lens.hpp"
+#include "actors/messages/shard.hpp"
 
 namespace lamina {
 

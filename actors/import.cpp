@@ -6,6 +6,11 @@
 #include <utility>
 
 #include "actors/catalog.hpp"
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/ledger.hpp"
+#include "actors/messages/shard.hpp"
+#include "actors/messages/turn.hpp"
+#include "actors/view.hpp"
 #include "protocol/id_text.hpp"
 #include "protocol/limits.hpp"
 

@@ -16,6 +16,13 @@
 
 #include "actors/conversation_writer.hpp"
 #include "actors/generations/chunk_gatherer.hpp"
+#include "actors/interfaces.hpp"
+#include "actors/messages/codec.hpp"
+#include "actors/messages/disk.hpp"
+#include "actors/messages/import.hpp"
+#include "actors/messages/message.hpp"
+#include "actors/messages/turn.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 

@@ -15,6 +15,7 @@
 #include <map>
 
 #include "actors/interfaces.hpp"
+#include "actors/messages/lens.hpp"
 
 namespace lamina {
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "actors/lens/distribution.hpp"
+#include "actors/messages/meter.hpp"
 
 namespace lamina {
 namespace {

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "actors/messages/hosting.hpp"
 #include "actors/model/allowed_directory.hpp"
 
 namespace lamina {

@@ -21,7 +21,9 @@
 #include <string>
 #include <vector>
 
+#include "actors/codec/quality.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/messages/model.hpp"
 #include "actors/model/engine.hpp"
 
 namespace lamina {

@@ -2,6 +2,7 @@
 
 #include <caf/all.hpp>
 
+#include "actors/messages/hosting.hpp"
 #include "actors/model/allowed_directory.hpp"
 
 namespace lamina {

@@ -5,6 +5,9 @@
 #include <set>
 #include <utility>
 
+#include "actors/messages/shard.hpp"
+#include "actors/view.hpp"
+
 namespace lamina {
 
 // Nobody waits for any of this: a neighbour that cannot be read is simply not

@@ -5,6 +5,9 @@
 #include <caf/stateful_actor.hpp>
 
 #include "actors/interfaces.hpp"
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/prefetch.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "actors/codec/codec.hpp"
+#include "actors/messages/reader.hpp"
 
 namespace lamina {
 

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "actors/interfaces.hpp"
+#include "actors/messages/reader.hpp"
 #include "actors/store/store.hpp"
 
 namespace lamina {

@@ -1,4 +1,5 @@
 #include "actors/recorder.hpp"
+#include "actors/messages/session.hpp"
 
 #include <caf/all.hpp>
 

@@ -11,6 +11,11 @@
 #include <vector>
 
 #include "actors/interfaces.hpp"
+#include "actors/messages/answer_source.hpp"
+#include "actors/messages/session.hpp"
+#include "actors/messages/tokens.hpp"
+#include "actors/principal.hpp"
+#include "actors/store/reports.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/id_text.hpp"
 #include "protocol/limits.hpp"

@@ -8,8 +8,12 @@
 #include <optional>
 #include <utility>
 
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/prefetch.hpp"
+#include "actors/messages/rows.hpp"
 #include "actors/request.hpp"
 #include "actors/rows.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

@@ -6,9 +6,13 @@
 #include <numeric>
 #include <utility>
 
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/meter.hpp"
+#include "actors/messages/rows.hpp"
 #include "actors/request.hpp"
 #include "actors/rows.hpp"
 #include "actors/spawn.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

@@ -2,7 +2,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/message.hpp"
+#include "actors/messages/supervisor.hpp"
+#include "actors/model/model.hpp"
 #include "actors/request.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

@@ -5,7 +5,13 @@
 #include <numeric>
 #include <utility>
 
+#include "actors/messages/lens.hpp"
+#include "actors/messages/prefetch.hpp"
+#include "actors/messages/restorer.hpp"
+#include "actors/messages/session.hpp"
+#include "actors/messages/shard.hpp"
 #include "actors/rows.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

@@ -16,7 +16,19 @@
 #include <optional>
 #include <vector>
 
+#include "actors/interfaces.hpp"
+#include "actors/lens/lens.hpp"
+#include "actors/lens/readout.hpp"
+#include "actors/messages/answer_source.hpp"
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/ledger.hpp"
+#include "actors/messages/rows.hpp"
+#include "actors/messages/tokens.hpp"
+#include "actors/messages/turn.hpp"
+#include "actors/model/model.hpp"
 #include "actors/request.hpp"
+#include "actors/store/store.hpp"
+#include "actors/store/write_ops.hpp"
 
 namespace lamina {
 

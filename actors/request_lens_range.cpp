@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/messages/disk.hpp"
 #include "actors/request_lens.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

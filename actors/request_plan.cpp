@@ -7,7 +7,12 @@
 
 #include "actors/measure/capture_plan.hpp"
 #include "actors/measure/codec_rates.hpp"
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/codec.hpp"
+#include "actors/messages/model.hpp"
+#include "actors/messages/reader.hpp"
 #include "actors/request.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

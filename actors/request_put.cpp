@@ -4,7 +4,9 @@
 #include <cstring>
 #include <utility>
 
+#include "actors/messages/import.hpp"
 #include "actors/request.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

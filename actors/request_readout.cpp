@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/messages/lens.hpp"
+#include "actors/messages/rows.hpp"
 #include "actors/request_lens.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "actors/messages/ledger.hpp"
+#include "actors/messages/session.hpp"
+#include "actors/messages/supervisor.hpp"
+#include "actors/view.hpp"
+
 namespace lamina {
 namespace {
 

@@ -14,6 +14,10 @@
 #include <tuple>
 #include <vector>
 
+#include "actors/interfaces.hpp"
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/search.hpp"
+#include "actors/messages/tokens.hpp"
 #include "actors/request.hpp"
 #include "actors/search/hits.hpp"
 #include "actors/search/seen_rows.hpp"

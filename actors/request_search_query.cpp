@@ -5,9 +5,11 @@
 #include <set>
 #include <utility>
 
+#include "actors/messages/rows.hpp"
 #include "actors/request_search.hpp"
 #include "actors/rows.hpp"
 #include "actors/search/stored_scores.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

@@ -5,7 +5,10 @@
 #include <utility>
 
 #include "actors/audit/ledger.hpp"
+#include "actors/messages/auditor.hpp"
+#include "actors/messages/catalog.hpp"
 #include "actors/request.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

@@ -1,7 +1,12 @@
 // Generate and Attach: opens or finds a turn and follows it as a viewer.
 #include <utility>
 
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/turn.hpp"
+#include "actors/model/model.hpp"
+#include "actors/model/tokenizer/tokenizer.hpp"
 #include "actors/request.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

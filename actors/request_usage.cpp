@@ -3,7 +3,11 @@
 #include <map>
 #include <utility>
 
+#include "actors/messages/auditor.hpp"
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/reader.hpp"
 #include "actors/request.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 namespace {

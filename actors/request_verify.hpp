@@ -17,6 +17,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "actors/interfaces.hpp"
+#include "actors/messages/auditor.hpp"
+#include "actors/messages/reader.hpp"
+#include "actors/messages/rows.hpp"
 #include "actors/request.hpp"
 
 namespace lamina {

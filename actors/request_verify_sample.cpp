@@ -3,8 +3,10 @@
 #include <numeric>
 #include <utility>
 
+#include "actors/messages/catalog.hpp"
 #include "actors/request_verify.hpp"
 #include "actors/rows.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 

@@ -3,6 +3,11 @@
 #include <caf/all.hpp>
 #include <utility>
 
+#include "actors/messages/codec.hpp"
+#include "actors/messages/disk.hpp"
+#include "actors/messages/shard.hpp"
+#include "actors/view.hpp"
+
 namespace lamina {
 
 void restorer_state::restore(const restore_rows& m) {

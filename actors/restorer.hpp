@@ -6,6 +6,10 @@
 #include <caf/stateful_actor.hpp>
 
 #include "actors/interfaces.hpp"
+#include "actors/messages/ledger.hpp"
+#include "actors/messages/restorer.hpp"
+#include "actors/store/write_ops.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 

@@ -4,6 +4,14 @@
 #include <caf/all.hpp>
 #include <utility>
 
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/ledger.hpp"
+#include "actors/messages/model.hpp"
+#include "actors/messages/restorer.hpp"
+#include "actors/messages/supervisor.hpp"
+#include "actors/messages/tokens.hpp"
+#include "actors/view.hpp"
+
 namespace lamina {
 namespace {
 

@@ -17,6 +17,12 @@
 #include <set>
 
 #include "actors/interfaces.hpp"
+#include "actors/messages/answer_source.hpp"
+#include "actors/messages/codec.hpp"
+#include "actors/messages/model.hpp"
+#include "actors/messages/rows.hpp"
+#include "actors/messages/shard.hpp"
+#include "actors/model/engine.hpp"
 
 namespace lamina {
 

@@ -12,6 +12,7 @@
 
 #include "actors/book_finder.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/messages/search.hpp"
 #include "actors/search/stored_scores.hpp"
 #include "actors/store/store.hpp"
 

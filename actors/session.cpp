@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "actors/request.hpp"
+#include "actors/view.hpp"
 #include "protocol/limits.hpp"
 
 namespace lamina {

@@ -13,6 +13,9 @@
 #include <vector>
 
 #include "actors/interfaces.hpp"
+#include "actors/messages/session.hpp"
+#include "actors/principal.hpp"
+#include "actors/view.hpp"
 #include "protocol/frame.hpp"
 
 namespace lamina {

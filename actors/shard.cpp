@@ -4,6 +4,10 @@
 #include <caf/all.hpp>
 #include <utility>
 
+#include "actors/messages/answer_source.hpp"
+#include "actors/messages/supervisor.hpp"
+#include "actors/view.hpp"
+
 namespace lamina {
 namespace {
 

@@ -14,6 +14,9 @@
 
 #include "actors/cache/memory_tier.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/messages/reader.hpp"
+#include "actors/messages/shard.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 

@@ -4,6 +4,7 @@
 
 #include <caf/actor_system.hpp>
 
+#include "actors/interfaces.hpp"
 #include "actors/session.hpp"
 #include "actors/supervisor.hpp"
 

@@ -9,6 +9,19 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/codec.hpp"
+#include "actors/messages/disk.hpp"
+#include "actors/messages/import.hpp"
+#include "actors/messages/lens.hpp"
+#include "actors/messages/model.hpp"
+#include "actors/messages/reader.hpp"
+#include "actors/messages/search.hpp"
+#include "actors/messages/session.hpp"
+#include "actors/messages/shard.hpp"
+#include "actors/request_statistics.hpp"
+#include "actors/view.hpp"
+
 namespace lamina {
 namespace {
 

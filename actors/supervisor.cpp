@@ -7,6 +7,15 @@
 #include <utility>
 
 #include "actors/book_learner.hpp"
+#include "actors/messages/book_learner.hpp"
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/codec.hpp"
+#include "actors/messages/disk.hpp"
+#include "actors/messages/import.hpp"
+#include "actors/messages/model.hpp"
+#include "actors/messages/reader.hpp"
+#include "actors/messages/session.hpp"
+#include "actors/messages/shard.hpp"
 #include "actors/spawn.hpp"
 #include "actors/status.hpp"
 

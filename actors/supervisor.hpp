@@ -18,12 +18,16 @@
 #include "actors/auditor.hpp"
 #include "actors/catalog.hpp"
 #include "actors/disk.hpp"
-#include "actors/interfaces.hpp"
 #include "actors/lens.hpp"
+#include "actors/messages/book_learner.hpp"
+#include "actors/messages/hosting.hpp"
+#include "actors/messages/message.hpp"
+#include "actors/messages/supervisor.hpp"
 #include "actors/model.hpp"
 #include "actors/prefetch.hpp"
 #include "actors/restorer.hpp"
 #include "actors/search.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 

@@ -172,7 +172,8 @@ void supervisor_state::model_is(const std::string& model, model_ptr loaded,
 void supervisor_state::model_came_up(const model_loaded& m) {
   const auto& d = m.model->description();
   spdlog::info(
-      "supervisor: model '{}' is ready: {}, {} parameters, {} bytes of files, of the "
+      "supervisor: model '{}' is ready: {}, {} parameters, {} bytes of files, "
+      "of the "
       "weights {} bytes copied into memory",
       m.name, d.architecture, d.parameters, d.weight_bytes, d.copied_bytes);
   model_is(m.name, m.model, "up");
@@ -180,7 +181,8 @@ void supervisor_state::model_came_up(const model_loaded& m) {
 }
 
 void supervisor_state::model_was_refused(const model_refused& m) {
-  spdlog::error("supervisor: model '{}' refused: {}", m.name, to_string(m.reason));
+  spdlog::error("supervisor: model '{}' refused: {}", m.name,
+                to_string(m.reason));
   part* known = part_of_model(m.name);
   if (known == nullptr) return;
   known->refused = true;

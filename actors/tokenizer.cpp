@@ -3,6 +3,8 @@
 #include <caf/all.hpp>
 #include <string>
 
+#include "actors/messages/tokenizer.hpp"
+#include "actors/messages/tokens.hpp"
 #include "actors/model/tokenizer/tokenizer.hpp"
 
 namespace lamina {

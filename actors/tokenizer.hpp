@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "actors/interfaces.hpp"
+#include "actors/messages/tokenizer.hpp"
 
 namespace lamina {
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <caf/all.hpp>
 
+#include "actors/interfaces.hpp"
+#include "actors/messages/session.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/limits.hpp"
 

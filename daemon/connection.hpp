@@ -15,6 +15,8 @@
 #include <memory>
 #include <vector>
 
+#include "actors/interfaces.hpp"
+#include "actors/messages/session.hpp"
 #include "actors/session.hpp"
 #include "daemon/byte_stream.hpp"
 

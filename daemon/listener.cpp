@@ -4,6 +4,8 @@
 
 #include <caf/all.hpp>
 
+#include "actors/interfaces.hpp"
+#include "actors/messages/supervisor.hpp"
 #include "actors/spawn.hpp"
 #include "protocol/frame.hpp"
 

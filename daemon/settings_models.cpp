@@ -131,9 +131,8 @@ std::vector<setting> hosting_settings() {
           &configuration::model_memory_bytes, at_start,
           [](const yaml_value& v) -> result<uint64_t> {
             BOOST_OUTCOME_TRY(
-                number,
-                v.whole(1, 1u << 24,
-                        "a number of megabytes from 1 to 16777216"));
+                number, v.whole(1, 1u << 24,
+                                "a number of megabytes from 1 to 16777216"));
             return number << 20;
           },
           [](const uint64_t& bytes) {

@@ -2,6 +2,7 @@
 // client asks for them.
 #include <functional>
 
+#include "actors/messages/auditor.hpp"
 #include "protocol/id_text.hpp"
 #include "protocol/limits.hpp"
 #include "tests/unit/actors/fixture.hpp"

@@ -1,5 +1,9 @@
 // What a turn does when codec or disk do not keep up: it waits, or it drops.
 #include "actors/generation.hpp"
+#include "actors/messages/codec.hpp"
+#include "actors/messages/disk.hpp"
+#include "actors/messages/model.hpp"
+#include "actors/messages/shard.hpp"
 #include "tests/unit/actors/fixture.hpp"
 
 namespace lamina {

@@ -3,6 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "actors/book_learner.hpp"
+#include "actors/messages/answer_source.hpp"
+#include "actors/messages/auditor.hpp"
+#include "actors/messages/book_learner.hpp"
+#include "actors/messages/rows.hpp"
+#include "actors/messages/search.hpp"
 #include "actors/rows.hpp"
 #include "tests/unit/actors/fixture.hpp"
 #include "tests/unit/store/lmdb_access.hpp"

@@ -2,6 +2,10 @@
 // serves the next, a cancel ends the computing, failures keep their code.
 #include <numeric>
 
+#include "actors/messages/answer_source.hpp"
+#include "actors/messages/model.hpp"
+#include "actors/messages/rows.hpp"
+#include "actors/messages/shard.hpp"
 #include "actors/rows.hpp"
 #include "protocol/id_text.hpp"
 #include "tests/unit/actors/fixture.hpp"

@@ -2,6 +2,10 @@
 // questions that they still owed an answer to.
 #include <nlohmann/json.hpp>
 
+#include "actors/messages/codec.hpp"
+#include "actors/messages/disk.hpp"
+#include "actors/messages/ledger.hpp"
+#include "actors/messages/shard.hpp"
 #include "tests/unit/actors/brittle_store.hpp"
 #include "tests/unit/actors/fixture.hpp"
 

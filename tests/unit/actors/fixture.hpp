@@ -13,7 +13,14 @@
 #include <string>
 #include <vector>
 
+#include "actors/messages/catalog.hpp"
+#include "actors/messages/message.hpp"
+#include "actors/messages/reader.hpp"
+#include "actors/messages/supervisor.hpp"
+#include "actors/messages/tokens.hpp"
+#include "actors/messages/turn.hpp"
 #include "actors/spawn.hpp"
+#include "actors/view.hpp"
 
 namespace lamina {
 

@@ -1,5 +1,7 @@
 #include "actors/generation.hpp"
 
+#include "actors/messages/codec.hpp"
+#include "actors/messages/model.hpp"
 #include "tests/unit/actors/fixture.hpp"
 
 namespace lamina {

@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include "actors/codec/codec.hpp"
+#include "actors/messages/import.hpp"
+#include "actors/messages/shard.hpp"
 #include "tests/unit/actors/fixture.hpp"
 
 namespace lamina {

@@ -1,6 +1,8 @@
 // Whose conversations are: Unix users' and tokens', shared with groups, within
 // quotas; and what a reload changes of a running system.
+#include "actors/messages/shard.hpp"
 #include "actors/principal.hpp"
+#include "actors/request_statistics.hpp"
 #include "tests/unit/actors/fixture.hpp"
 #include "tests/unit/actors/peer.hpp"
 

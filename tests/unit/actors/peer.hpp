@@ -10,7 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "actors/messages/session.hpp"
+#include "actors/messages/supervisor.hpp"
 #include "actors/spawn.hpp"
+#include "actors/view.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"
 

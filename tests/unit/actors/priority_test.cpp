@@ -1,6 +1,7 @@
 // A click does not wait behind bulk reads, however many there are.
 #include <algorithm>
 
+#include "actors/messages/codec.hpp"
 #include "actors/request.hpp"
 #include "tests/unit/actors/fixture.hpp"
 #include "tests/unit/actors/peer.hpp"

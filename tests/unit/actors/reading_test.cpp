@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "actors/messages/answer_source.hpp"
+#include "actors/messages/rows.hpp"
 #include "actors/rows.hpp"
 #include "protocol/id_text.hpp"
 #include "tests/unit/actors/fixture.hpp"

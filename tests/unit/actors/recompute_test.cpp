@@ -2,6 +2,7 @@
 // left for whoever reads them (`recompute_on_read`).
 #include <algorithm>
 
+#include "actors/messages/model.hpp"
 #include "tests/unit/actors/fixture.hpp"
 
 namespace lamina {

@@ -5,6 +5,10 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "actors/messages/disk.hpp"
+#include "actors/messages/search.hpp"
+#include "actors/messages/session.hpp"
+#include "actors/messages/shard.hpp"
 #include "protocol/id_text.hpp"
 #include "tests/unit/actors/fixture.hpp"
 

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "actors/messages/session.hpp"
 #include "protocol/id_text.hpp"
 #include "protocol/limits.hpp"
 #include "tests/unit/actors/fixture.hpp"

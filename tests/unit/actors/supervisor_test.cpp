@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "actors/messages/shard.hpp"
 #include "tests/unit/actors/fixture.hpp"
 
 namespace lamina {

@@ -8,6 +8,9 @@
 #include <filesystem>
 #include <thread>
 
+#include "actors/interfaces.hpp"
+#include "actors/messages/message.hpp"
+#include "actors/messages/supervisor.hpp"
 #include "tests/unit/actors/peer.hpp"
 
 namespace lamina {

@@ -1,5 +1,4 @@
 // Messages about which models the daemon runs: loading, unloading, planning.
-// As in messages.hpp.
 #pragma once
 
 #include <cstdint>
@@ -8,17 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "actors/messages.hpp"
+#include "actors/codec/quality.hpp"
+#include "actors/interfaces.hpp"
+#include "actors/messages/message.hpp"
 #include "actors/model/model_plan.hpp"
 
 namespace lamina {
-
-/// What holds for every model that is loaded.
-struct hosting_policy {
-  std::vector<std::filesystem::path> roots;  // that clients may load from
-  std::uint64_t memory_bytes =
-      0;  // copies of weights may take; 0: what is free
-};
 
 /// Loads a model besides those there are. The reply comes when it is up: the
 /// view that has it. already_exists; forbidden; and why it was refused.
