@@ -76,6 +76,10 @@ void generation_state::begin(const std::vector<token_id>& prompt) {
   request->max_new_tokens = options.max_new_tokens;
   request->stop = options.stop;
   request->sampling = options.sampling;
+  if (options.model_sampling) {
+    request->sampling = plan.hosted.model->description().usual_sampling;
+    request->sampling.seed = options.sampling.seed;
+  }
   request->lens = options.lens;
   self->request(plan.hosted.actor, caf::infinite,
                 begin_sequence{request, sequence_sink(self), when_full()})

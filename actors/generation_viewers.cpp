@@ -29,6 +29,8 @@ std::string_view name_of(finish_reason r) {
       return "cancelled";
     case finish_reason::prefilled:
       return "prefilled";
+    case finish_reason::unloaded:
+      return "unloaded";
   }
   return "unknown";
 }

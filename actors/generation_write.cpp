@@ -11,8 +11,9 @@ namespace lamina {
 std::optional<turn_state> generation_state::end_state() const {
   if (came_to_nothing()) return std::nullopt;
   if (failure) return turn_state::failed;
-  return reason == finish_reason::cancelled ? turn_state::cancelled
-                                            : turn_state::complete;
+  const bool ended_early =
+      reason == finish_reason::cancelled || reason == finish_reason::unloaded;
+  return ended_early ? turn_state::cancelled : turn_state::complete;
 }
 
 /// The rows of a chunk are complete, or all there will be.

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/hosting_messages.hpp"
 #include "actors/messages.hpp"
 #include "actors/request_statistics.hpp"
 #include "actors/tunables.hpp"
@@ -47,6 +48,10 @@ using book_learner_actor = caf::typed_actor<answers<learn_rows, acknowledged>,
 /// Measures the codec for one `bench codec`. Own thread, lowest priority.
 using meter_actor = caf::typed_actor<answers<measure_codec, codec_measured>>;
 
+/// Says what a model's directory would take. Own thread, for one request.
+using planner_actor =
+    caf::typed_actor<answers<plan_directory, directory_planned>>;
+
 /// One slice of the memory tier, by chunk name: rows in flight, stored values,
 /// lens blocks. Asks a reader for what it lacks. Never blocks.
 using shard_actor = caf::typed_actor<
@@ -81,10 +86,12 @@ struct begin_sequence {
 };
 
 /// Owns the engine of one model and steps all its sequences. Own thread.
-using model_actor = caf::typed_actor<
-    answers<begin_sequence, sequence_begun>, reacts_to<cancel_sequence>,
-    reacts_to<return_credit>, reacts_to<forget_conversation>,
-    reacts_to<inject_model_fault>, answers<get_model_status, model_status>>;
+using model_actor =
+    caf::typed_actor<answers<begin_sequence, sequence_begun>,
+                     reacts_to<cancel_sequence>, reacts_to<return_credit>,
+                     reacts_to<forget_conversation>, reacts_to<retire_model>,
+                     reacts_to<inject_model_fault>,
+                     answers<get_model_status, model_status>>;
 
 /// Whoever follows a turn; replies when it can take more.
 using viewer_actor =
@@ -222,6 +229,8 @@ using supervisor_actor =
                      reacts_to<connections_changed>, reacts_to<damage_found>,
                      reacts_to<book_learned>, reacts_to<reconfigure>,
                      answers<get_status, std::string>,
+                     answers<load_model, model_hosted>,
+                     answers<unload_model, acknowledgement>,
                      answers<drain_system, acknowledgement>>;
 
 /// A model as the rest of the system sees it.
@@ -266,6 +275,7 @@ struct system_view {
   recorder_actor recorder;
   tunables tuned;
   std::shared_ptr<const std::string> configuration;  // JSON; null: none
+  hosting_policy hosting;
 
   const shard_actor& shard_of(const digest& name) const {
     return shards[digest_hash{}(name) % shards.size()];

@@ -356,6 +356,7 @@ struct turn_options {
   std::string prompt;  // exact bytes
   std::uint32_t max_new_tokens = 128;
   sampling_options sampling;
+  bool model_sampling = false;  // as the model asks; `sampling` gives the seed
   std::vector<std::string> stop;
   bool capture = true;
   lens_mode lens = lens_mode::deferred;

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "actors/model/allowed_directory.hpp"
+
 namespace lamina {
 
 model_state::~model_state() {
@@ -25,6 +27,9 @@ void model_state::arm() {
 }
 
 sequence_begun model_state::begin(const begin_sequence& m) {
+  if (retiring)
+    return fail(error_code::unavailable,
+                "model '" + options.model.name + "' is being unloaded");
   BOOST_OUTCOME_TRY(id, runner->add(*m.request));
   sequence added{m.sink};
   added.waits = m.when_full == backpressure::wait;
@@ -44,6 +49,20 @@ void model_state::cancel(sequence_id id) {
   runner->cancel(id);
   runner->pause(id, false);  // a paused sequence ends too
   arm();
+}
+
+void model_state::retire() {
+  retiring = true;
+  for (const auto& [id, s] : sequences) {
+    runner->cancel(id, finish_reason::unloaded);
+    runner->pause(id, false);
+  }
+  arm();
+  end_when_retired();
+}
+
+void model_state::end_when_retired() {
+  if (retiring && sequences.empty()) self->quit();
 }
 
 void model_state::step() {
@@ -111,6 +130,19 @@ model_status model_state::status() const {
   return result;
 }
 
+namespace {
+
+/// Where the operator gave an allow-list, the directory must be under it.
+result<model_ptr> load_allowed(const model_actor_options& given) {
+  if (given.roots.empty()) return model::load(given.model);
+  model_options allowed = given.model;
+  BOOST_OUTCOME_TRY(real, allowed_directory(allowed.directory, given.roots));
+  allowed.directory = real;
+  return model::load(allowed);
+}
+
+}  // namespace
+
 model_self::behavior_type model_runner(model_state::pointer self,
                                        model_actor_options options,
                                        model_ptr loaded,
@@ -126,7 +158,7 @@ model_self::behavior_type model_runner(model_state::pointer self,
   auto& state = self->state;
   if (options.threads > 0) omp_set_num_threads(options.threads);
   if (!loaded) {
-    auto opened = model::load(options.model);
+    auto opened = load_allowed(options);
     if (!opened) {
       self->send(supervisor, model_refused{options.model.name, opened.error()});
       self->quit();
@@ -149,12 +181,14 @@ model_self::behavior_type model_runner(model_state::pointer self,
       [self](const forget_conversation& m) {
         self->state.runner->forget(m.id);
       },
+      [self](const retire_model&) { self->state.retire(); },
       [self](const inject_model_fault& m) { self->state.fault = m.message; },
       [self](const get_model_status&) { return self->state.status(); },
       [self](const step_due&) {
         self->state.armed = false;
         self->state.timed_step();
         self->state.arm();
+        self->state.end_when_retired();
       },
   };
 }

@@ -6,6 +6,9 @@
 // steps until credit returns, the others go on. One that was begun with
 // `backpressure::drop` goes on, too: its sink gives chunks up instead.
 //
+// When it is retired its sequences end as `unloaded`, each with the forward
+// pass of its last token, and then it does.
+//
 // An exception in a step ends the actor: its sequences are told why, and the
 // supervisor starts a new one on the same weights.
 #pragma once
@@ -16,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "actors/interfaces.hpp"
 #include "actors/model/engine.hpp"
@@ -30,7 +34,8 @@ struct model_actor_options {
   quality kept = quality::lossless;  // of its captures, unless asked else
   backpressure when_full = backpressure::wait;            // likewise
   std::map<std::string, std::filesystem::path> lenses{};  // tuned, by name
-  std::uint64_t fault_after_steps = 0;  // tests: throw once then
+  std::vector<std::filesystem::path> roots{};  // to load from; empty: any
+  std::uint64_t fault_after_steps = 0;         // tests: throw once then
 };
 
 struct step_due {};  // to itself
@@ -58,6 +63,8 @@ struct model_state {
   void deliver(sequence_progress progress);
   void credit(sequence_id id, std::uint64_t bytes);
   void cancel(sequence_id id);
+  void retire();
+  void end_when_retired();
   void sink_down(const caf::actor_addr& who);
   void arm();
   model_status status() const;
@@ -71,6 +78,7 @@ struct model_state {
   std::string dies_because = "the model actor stopped";
   std::optional<std::string> fault;
   bool armed = false;
+  bool retiring = false;
 };
 
 /// Loads the model unless `loaded` is given, and tells the supervisor.

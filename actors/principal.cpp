@@ -44,6 +44,8 @@ scope scope_of(wire::Body request) {
     case wire::Body::FinishConversation:
       return scope::generate;
     case wire::Body::GetConfiguration:
+    case wire::Body::LoadModel:
+    case wire::Body::UnloadModel:
       return scope::admin;
     default:
       return scope::read;

@@ -113,6 +113,7 @@ request_actor spawn_lens_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_activations_request(caf::actor_system& sys,
                                         request_context ctx);
 request_actor spawn_search_request(caf::actor_system& sys, request_context ctx);
+request_actor spawn_models_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_plan_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_bench_request(caf::actor_system& sys, request_context ctx);
 request_actor spawn_put_request(caf::actor_system& sys, request_context ctx);

@@ -12,7 +12,6 @@ struct catalog_request_state {
   explicit catalog_request_state(pointer actor) : self(actor) {}
 
   void run();
-  void models();
   void status();
   void configuration();
   void list(const wire::ListConversationsT& m);
@@ -26,34 +25,6 @@ struct catalog_request_state {
   request_context ctx;
   std::vector<conversation_record> listed;  // sent some at a time
 };
-
-void catalog_request_state::models() {
-  wire::ModelsT answer;
-  for (const auto& [model_name, hosted] : ctx.view->models) {
-    auto m = std::make_unique<wire::ModelInfoT>();
-    m->name = model_name;
-    m->health = hosted.health;
-    for (const auto& [lens_name, file] : hosted.lenses)
-      m->lenses.push_back(lens_name);
-    if (hosted.model) {
-      const auto& d = hosted.model->description();
-      m->architecture = d.architecture;
-      m->layers = d.layers;
-      m->width = d.width;
-      m->heads = d.heads;
-      m->kv_heads = d.kv_heads;
-      m->vocabulary = d.vocabulary;
-      m->context_length = d.context_length;
-      m->parameters = d.parameters;
-      m->weight_bytes = d.weight_bytes;
-      m->dtype = static_cast<std::uint8_t>(d.compute);
-      m->fingerprint = to_string(d.fingerprint);
-      m->matmul_path = d.matmul_path;
-    }
-    answer.models.push_back(std::move(m));
-  }
-  send_terminal(self, ctx, make_body(std::move(answer)));
-}
 
 void catalog_request_state::status() {
   self->request(ctx.view->supervisor, caf::infinite, get_status{})
@@ -130,7 +101,6 @@ void catalog_request_state::run() {
     else
       send_error(self, ctx, id.error());
   };
-  if (body.AsListModels()) return models();
   if (body.AsGetStatus()) return status();
   if (body.AsGetConfiguration()) return configuration();
   if (const auto* m = body.AsListConversations()) return list(*m);

@@ -33,24 +33,10 @@ auto bad(std::string what) {
 }
 
 result<digest> read_fingerprint(const std::string& text) {
-  digest d;
-  if (text.empty()) return d;  // not known
-  auto value_of = [](char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-  };
-  if (text.size() != 2 * d.bytes.size())
-    return bad("the fingerprint must have 32 hexadecimal digits");
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const int value = value_of(text[i]);
-    if (value < 0)
-      return bad("the fingerprint must have 32 hexadecimal digits");
-    auto& byte = d.bytes[i / 2];
-    byte = static_cast<std::uint8_t>(byte << 4 | value);
-  }
-  return d;
+  if (text.empty()) return digest{};  // not known
+  const auto known = digest_from_text(text);
+  if (!known) return bad("the fingerprint must have 32 hexadecimal digits");
+  return *known;
 }
 
 result<site_mask> read_sites(const std::vector<std::uint8_t>& sites) {

@@ -77,6 +77,7 @@ void turn_request_state::generate(const wire::GenerateT& g) {
   options->prompt.assign(g.prompt.begin(), g.prompt.end());
   options->max_new_tokens = g.max_new_tokens;
   options->sampling = {g.temperature, g.top_k, g.top_p, g.seed};
+  options->model_sampling = g.model_sampling;
   options->stop = g.stop;
   options->capture = g.capture;
   options->lens = static_cast<lens_mode>(g.lens);

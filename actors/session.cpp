@@ -23,6 +23,11 @@ request_actor spawn_request(caf::actor_system& sys, request_context ctx) {
       return spawn_activations_request(sys, std::move(ctx));
     case wire::Body::Search:
       return spawn_search_request(sys, std::move(ctx));
+    case wire::Body::ListModels:
+    case wire::Body::LoadModel:
+    case wire::Body::UnloadModel:
+    case wire::Body::PlanModel:
+      return spawn_models_request(sys, std::move(ctx));
     case wire::Body::PlanCapture:
       return spawn_plan_request(sys, std::move(ctx));
     case wire::Body::BenchCodec:

@@ -15,6 +15,7 @@
 #include "actors/book_learner.hpp"
 #include "actors/codec.hpp"
 #include "actors/meter.hpp"
+#include "actors/planner.hpp"
 #include "actors/reader.hpp"
 #include "actors/recorder.hpp"
 #include "actors/search.hpp"
@@ -137,6 +138,10 @@ model_actor spawn_model(caf::actor_system& sys, const model_actor_options& o,
                         model_ptr loaded, supervisor_actor supervisor) {
   return spawn_heavy(sys, model_runner, o, std::move(loaded),
                      std::move(supervisor));
+}
+
+planner_actor spawn_planner(caf::actor_system& sys) {
+  return spawn_heavy(sys, planner);
 }
 
 shard_actor spawn_shard(caf::actor_system& sys, const system_options& o,

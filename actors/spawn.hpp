@@ -32,6 +32,7 @@ tokenizer_actor spawn_tokenizer(caf::actor_system& sys);
 model_actor spawn_model(caf::actor_system& sys,
                         const model_actor_options& options, model_ptr loaded,
                         supervisor_actor supervisor);
+planner_actor spawn_planner(caf::actor_system& sys);
 shard_actor spawn_shard(caf::actor_system& sys, const system_options& options,
                         view_ptr view);
 catalog_actor spawn_catalog(caf::actor_system& sys,

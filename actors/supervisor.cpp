@@ -112,27 +112,6 @@ void supervisor_state::add_computation() {
     add_model(model);
 }
 
-void supervisor_state::add_model(const model_actor_options& model) {
-  auto& added = next->models[model.model.name];
-  added.health = "loading";
-  added.kept = model.kept;
-  added.lenses = model.lenses;
-  added.when_full = model.when_full;
-  added.in_flight_bytes_max = model.in_flight_bytes_max;
-  add("model " + model.model.name,
-      [this, given = model](system_view& v) mutable {
-        auto& hosted = v.models[given.model.name];
-        // A restart keeps the weights.
-        auto actor = spawn_model(self->system(), given, hosted.model,
-                                 supervisor_actor(self));
-        given.fault_after_steps = 0;  // injected once
-        hosted.actor = nullptr;       // until it says that it is loaded
-        loading[given.model.name] = actor;
-        return address_of(actor);
-      });
-  parts.back().model = model.model.name;
-}
-
 void supervisor_state::start(std::size_t index) {
   auto& p = parts[index];
   p.address = p.start(*next);
@@ -160,7 +139,8 @@ void supervisor_state::part_down(const caf::down_msg& down) {
   if (stopping) return;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     auto& p = parts[i];
-    if (p.address != down.source) continue;
+    if (p.gone || p.address != down.source) continue;
+    if (p.retiring) return retired(p);
     auto now = clock::now();
     p.deaths = now - p.last_death > policy.calm ? 1 : p.deaths + 1;
     p.last_death = now;
@@ -171,6 +151,8 @@ void supervisor_state::part_down(const caf::down_msg& down) {
       if (!p.refused) it->second.health = p.health;
       publish();
     }
+    answer_load(p.model,
+                failed_with<view_ptr>({error_code::unavailable, p.health}));
     if (p.refused) return;  // trying again would not help
     if (p.deaths > policy.deaths_max) {
       spdlog::critical(
@@ -185,17 +167,6 @@ void supervisor_state::part_down(const caf::down_msg& down) {
     self->delayed_send(self, delay, restart_due{i});
     return;
   }
-}
-
-void supervisor_state::model_is(const std::string& model, model_ptr loaded,
-                                const std::string& health) {
-  auto& hosted = next->models[model];
-  hosted.health = health;
-  if (loaded) {
-    hosted.model = std::move(loaded);
-    hosted.actor = loading[model];
-  }
-  publish();
 }
 
 void supervisor_state::reload(const reconfigure& m) {
@@ -244,6 +215,11 @@ caf::result<acknowledgement> supervisor_state::drain(const drain_system& m) {
 /// In order: those who ask before those who answer.
 void supervisor_state::stop_all() {
   stopping = true;
+  const error ends{error_code::unavailable, "the daemon is shutting down"};
+  for (auto& [model, waiting] : loads)
+    waiting.deliver(failed_with<view_ptr>(ends));
+  for (auto& [model, waiting] : unloads)
+    waiting.deliver(failed_with<acknowledged>(ends));
   auto stop = [this](const auto& handle) {
     if (handle) self->send_exit(handle, caf::exit_reason::user_shutdown);
   };
@@ -281,7 +257,8 @@ status_basis basis_of(const supervisor_state& s) {
   status_basis basis;
   basis.view = s.view;
   for (const auto& part : s.parts)
-    basis.parts.push_back({part.name, part.health, part.deaths_total});
+    if (!part.gone)
+      basis.parts.push_back({part.name, part.health, part.deaths_total});
   basis.uptime_s =
       std::chrono::duration<double>(supervisor_state::clock::now() - s.started)
           .count();
@@ -301,6 +278,7 @@ void start_all(supervisor_state& state, supervisor_actor self) {
                              : state.options.models[0].in_flight_bytes_max};
   state.next->tuned = tunables_in(state.options);
   state.next->configuration = state.options.configuration;
+  state.next->hosting = state.options.hosting;
   state.next->books = shelve_all(*state.options.environment->reader());
   state.add_storage();
   state.add_computation();
@@ -327,17 +305,10 @@ supervisor_self::behavior_type supervisor(supervisor_state::pointer self,
         state.sessions.push_back(m.session);
         self->send(m.session, view_changed{state.view});
       },
-      [&state](const model_loaded& m) {
-        spdlog::info("supervisor: model '{}' is ready", m.name);
-        state.model_is(m.name, m.model, "up");
-      },
-      [&state](const model_refused& m) {
-        spdlog::error("supervisor: model '{}' refused: {}", m.name,
-                      to_string(m.reason));
-        for (auto& part : state.parts)
-          if (part.model == m.name) part.refused = true;
-        state.model_is(m.name, nullptr, to_string(m.reason));
-      },
+      [&state](const model_loaded& m) { state.model_came_up(m); },
+      [&state](const model_refused& m) { state.model_was_refused(m); },
+      [&state](const load_model& m) { return state.load(m); },
+      [&state](const unload_model& m) { return state.unload(m); },
       [&state](const connections_changed& m) { state.connections = m.open; },
       [&state](const damage_found& m) {
         ++state.damages;
@@ -356,7 +327,10 @@ supervisor_self::behavior_type supervisor(supervisor_state::pointer self,
       },
       [&state](const drain_system& m) { return state.drain(m); },
       [&state](const restart_due& m) {
-        if (state.stopping) return;
+        // Its place may be another model's by now.
+        if (state.stopping || state.parts[m.part].gone ||
+            state.parts[m.part].health == "up")
+          return;
         state.start(m.part);
         state.publish();
       },

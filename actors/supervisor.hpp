@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ struct system_options {
   std::uint32_t codecs = 1;
   std::uint32_t decoders = 1;
   std::vector<model_actor_options> models;
+  model_actor_options model_defaults;  // of those that clients load
+  hosting_policy hosting;
   std::string blas;  // which library the process loaded, for status
   owner_quota quota;
   std::shared_ptr<const std::string> configuration;  // JSON; null: none
@@ -79,8 +82,13 @@ struct supervisor_state {
     std::uint32_t deaths = 0;  // in a row
     std::uint32_t deaths_total = 0;
     clock::time_point last_death;
-    bool refused = false;  // it said itself that it cannot run
+    bool refused = false;   // it said itself that it cannot run
+    bool retiring = false;  // a model that is being unloaded
+    bool gone = false;      // nothing is here any more
   };
+
+  using load_promise = caf::typed_response_promise<model_hosted>;
+  using unload_promise = caf::typed_response_promise<acknowledgement>;
 
   explicit supervisor_state(pointer actor) : self(actor) {}
 
@@ -94,6 +102,14 @@ struct supervisor_state {
   void part_down(const caf::down_msg& down);
   void model_is(const std::string& model, model_ptr loaded,
                 const std::string& health);
+  part* part_of_model(const std::string& model);
+  caf::result<model_hosted> load(const load_model& m);
+  caf::result<acknowledgement> unload(const unload_model& m);
+  void answer_load(const std::string& model, const model_hosted& answer);
+  void forget_model(part& known);
+  void retired(part& p);
+  void model_came_up(const model_loaded& m);
+  void model_was_refused(const model_refused& m);
   caf::result<acknowledgement> drain(const drain_system& m);
   void reload(const reconfigure& m);
   void stop_all();
@@ -106,12 +122,17 @@ struct supervisor_state {
   std::vector<part> parts;
   std::shared_ptr<system_view> next;  // being built; published as a copy
   view_ptr view;
-  std::map<std::string, model_actor> loading;  // newest actor of each model
+  std::map<std::string, model_actor> loading;     // newest actor of each model
+  std::map<std::string, load_promise> loads;      // not up yet
+  std::map<std::string, unload_promise> unloads;  // not gone yet
   std::vector<session_actor> sessions;
   std::uint32_t connections = 0;
   std::uint64_t damages = 0;  // stored things that could not be read
   bool stopping = false;
 };
+
+/// What a further model's weights may take; nothing: what the machine has.
+std::optional<std::uint64_t> memory_left(const system_view& view);
 
 supervisor_self::behavior_type supervisor(supervisor_state::pointer self,
                                           system_options options,

@@ -30,8 +30,11 @@ struct configured_model {
 struct configuration {
   std::filesystem::path file;       // where it was read; empty: nowhere
   std::vector<std::string> listen;  // default: a socket in the state directory
-  std::filesystem::path state_directory;  // default: the user's
-  std::vector<configured_model> models;   // none: the demo model
+  std::filesystem::path state_directory;           // default: the user's
+  std::vector<configured_model> models;            // none: the demo model
+  std::vector<std::filesystem::path> model_roots;  // none: clients load nothing
+                                                   // but what comes along
+  std::uint64_t model_memory_bytes = 0;  // copies of weights; 0: what is free
 
   std::uint64_t memory_bytes_max = std::uint64_t{1} << 30;
   std::uint32_t memory_ttl_minutes = 60;           // 0: none

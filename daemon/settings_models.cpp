@@ -52,6 +52,19 @@ result<void> read_lenses(const yaml_value& v, configured_model& m) {
   return success();
 }
 
+result<std::vector<std::filesystem::path>> read_roots(const yaml_value& v) {
+  if (!v.node().IsSequence())
+    return v.refusal("expected a list of directories");
+  std::vector<std::filesystem::path> roots;
+  for (const auto& item : v.node()) {
+    BOOST_OUTCOME_TRY(path, v.at(item).text("an absolute path"));
+    if (!path.starts_with('/'))
+      return v.at(item).refusal("'" + path + "' is not an absolute path");
+    roots.emplace_back(path);
+  }
+  return roots;
+}
+
 std::vector<model_setting> make_model_settings() {
   return {
       {"compression", "lossless, high, balanced or small",
@@ -103,7 +116,29 @@ std::vector<model_setting> make_model_settings() {
 }  // namespace
 
 std::vector<setting> hosting_settings() {
+  using directories = std::vector<std::filesystem::path>;
   return {
+      of<directories>("model_roots", "a list of absolute paths",
+                      &configuration::model_roots, at_start, read_roots,
+                      [](const directories& roots) {
+                        json list = json::array();
+                        for (const auto& root : roots)
+                          list.push_back(root.string());
+                        return list;
+                      }),
+      of<uint64_t>(
+          "model_memory_mb", "a number of megabytes from 1 to 16777216",
+          &configuration::model_memory_bytes, at_start,
+          [](const yaml_value& v) -> result<uint64_t> {
+            BOOST_OUTCOME_TRY(
+                number,
+                v.whole(1, 1u << 24,
+                        "a number of megabytes from 1 to 16777216"));
+            return number << 20;
+          },
+          [](const uint64_t& bytes) {
+            return bytes == 0 ? json() : json(bytes >> 20);
+          }),
       of<std::vector<configured_model>>(
           "models", "a list of models", &configuration::models, at_start,
           read_models,

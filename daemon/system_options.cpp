@@ -18,14 +18,32 @@ retention_limits retention_of(const configuration& c) {
   return limits;
 }
 
+/// What comes along may always be loaded.
+hosting_policy hosting_of(const configuration& c) {
+  hosting_policy policy{c.model_roots, c.model_memory_bytes};
+  if (auto demo = demo_model_directory()) policy.roots.push_back(demo.value());
+  return policy;
+}
+
+model_actor_options model_defaults_of(const configuration& c) {
+  model_actor_options o;
+  o.model.fingerprints = c.state_directory / "fingerprints";
+  o.engine.kv_budget_bytes = c.kv_bytes_max;
+  o.in_flight_bytes_max = c.in_flight_bytes_max;
+  o.threads = c.threads;
+  o.when_full = c.when_full;
+  o.kept = c.kept;
+  return o;
+}
+
 model_actor_options model_options_of(const configuration& c,
+                                     const system_options& o,
                                      const configured_model& m) {
-  model_actor_options options;
-  options.model = {m.name, m.directory, m.compute};
-  options.engine.kv_budget_bytes = c.kv_bytes_max;
-  options.in_flight_bytes_max = c.in_flight_bytes_max;
-  options.threads = c.threads;
-  options.when_full = c.when_full;
+  model_actor_options options = o.model_defaults;
+  options.model.name = m.name;
+  options.model.directory = m.directory;
+  options.model.compute = m.compute;
+  if (!c.model_roots.empty()) options.roots = o.hosting.roots;
   options.kept = m.kept.value_or(c.kept);
   options.lenses = m.lenses;
   return options;
@@ -59,8 +77,10 @@ system_options system_options_of(const configuration& c,
   o.codecs = std::clamp(cores / 4, 1u, 8u);
   o.decoders = std::clamp(cores / 2, 2u, 8u);
   o.blas = loaded_blas();
+  o.hosting = hosting_of(c);
+  o.model_defaults = model_defaults_of(c);
   for (const auto& m : c.models) {
-    o.models.push_back(model_options_of(c, m));
+    o.models.push_back(model_options_of(c, o, m));
     o.models.back().fault_after_steps = fault_after_steps;
   }
   return o;

@@ -86,7 +86,8 @@ bool may_send(sender from, wire::Body type) {
        type <= wire::Body::FinishConversation) ||
       type == wire::Body::VerifyCache || type == wire::Body::GetUsage ||
       type == wire::Body::GetConfiguration ||
-      type == wire::Body::ShareConversation;
+      type == wire::Body::ShareConversation ||
+      (type >= wire::Body::LoadModel && type <= wire::Body::PlanModel);
   const bool response =
       (type >= wire::Body::Welcome && type <= wire::Body::Error) ||
       type == wire::Body::SearchResult || type == wire::Body::Report ||

@@ -31,6 +31,22 @@ std::string to_string(const digest& d) {
   return text;
 }
 
+std::optional<digest> digest_from_text(std::string_view text) {
+  digest d;
+  if (text.size() != 2 * d.bytes.size()) return std::nullopt;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const int value = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
+    if (value < 0) return std::nullopt;
+    std::uint8_t& byte = d.bytes[i / 2];
+    byte = static_cast<std::uint8_t>(byte << 4 | value);
+  }
+  return d;
+}
+
 digest_builder::digest_builder() : context_(EVP_MD_CTX_new()) {
   if (context_ == nullptr) throw std::bad_alloc();
   require(EVP_DigestInit_ex(context_of(context_), EVP_sha256(), nullptr));

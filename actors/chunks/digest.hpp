@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ struct digest {
 
 /// Lower-case hexadecimal, 32 characters.
 std::string to_string(const digest& d);
+
+/// From 32 hexadecimal digits of either case; nothing for any other text.
+std::optional<digest> digest_from_text(std::string_view text);
 
 /// For hash maps: a digest is already uniformly distributed.
 struct digest_hash {

@@ -65,8 +65,8 @@ class engine_impl final : public engine {
       if (s->id() == id && s->captured()) return s->captured()->from();
     return 0;
   }
-  void cancel(sequence_id id) override {
-    if (sequence* s = find(id)) s->cancel();
+  void cancel(sequence_id id, finish_reason why) override {
+    if (sequence* s = find(id)) s->cancel(why);
   }
   void pause(sequence_id id, bool paused) override {
     if (sequence* s = find(id)) s->pause(paused);

@@ -49,6 +49,7 @@ enum class finish_reason : std::uint8_t {
   context_full = 4,  // the model's context is used up
   cancelled = 5,
   prefilled = 6,  // a request without new tokens is complete
+  unloaded = 7,   // the model was taken away
 };
 
 /// What one step did for one sequence.
@@ -100,8 +101,10 @@ class engine {
   /// Where the capture of a sequence that was just added begins.
   virtual position_t captured_from(sequence_id id) const = 0;
 
-  /// Ends a sequence at the next step, tokens so far kept. Unknown: ignored.
-  virtual void cancel(sequence_id id) = 0;
+  /// Ends a sequence at the next step, tokens so far kept, as cancelled or
+  /// unloaded. Unknown: ignored.
+  virtual void cancel(sequence_id id,
+                      finish_reason why = finish_reason::cancelled) = 0;
 
   /// A sequence without credit sits out the steps until it is resumed.
   virtual void pause(sequence_id id, bool paused) = 0;

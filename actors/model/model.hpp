@@ -13,6 +13,7 @@
 #include "actors/chunks/chunk_key.hpp"
 #include "actors/chunks/raw_chunk.hpp"
 #include "actors/lens/output_head.hpp"
+#include "actors/model/sampling.hpp"
 #include "actors/model/tokenizer/tokenizer.hpp"
 #include "protocol/error.hpp"
 
@@ -21,13 +22,16 @@ namespace lamina {
 struct model_options {
   std::string name;                 // as clients call it
   std::filesystem::path directory;  // a Hugging Face directory
-  std::optional<dtype> compute;     // default: as the checkpoint is stored
+  std::optional<dtype> compute{};   // default: as the checkpoint is stored
+  /// That its weights may take; default: what the machine has available.
+  std::optional<std::uint64_t> memory_bytes{};
+  std::filesystem::path fingerprints{};  // where they are kept; empty: nowhere
 };
 
 /// What clients are told about a model.
 struct model_description {
   std::string name;
-  std::string architecture;  // "llama"
+  std::string architecture;  // its family: "gpt2", "llama"
   std::uint32_t layers = 0;
   std::uint32_t width = 0;
   std::uint32_t heads = 0;
@@ -35,16 +39,19 @@ struct model_description {
   std::uint32_t vocabulary = 0;
   std::uint32_t context_length = 0;
   std::uint64_t parameters = 0;
-  std::uint64_t weight_bytes = 0;
+  std::uint64_t weight_bytes = 0;  // of its files
+  std::uint64_t copied_bytes = 0;  // of its weights, into memory of their own
   dtype compute = dtype::float32;
   digest fingerprint;
-  std::string matmul_path;  // which kernels run, for `lamina models`
+  std::string matmul_path;            // which kernels run, for `lamina models`
+  sampling_options usual_sampling{};  // as its generation_config.json asks
 };
 
 class model {
  public:
   /// Reads config.json, maps *.safetensors, loads the tokenizer. Errors name
-  /// the file and the field: not_found, unsupported, corrupt.
+  /// the file and the field: not_found, unsupported, corrupt; out_of_memory
+  /// when it does not fit, with the numbers (see model_plan.hpp).
   static result<std::shared_ptr<const model>> load(
       const model_options& options);
 

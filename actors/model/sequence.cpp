@@ -6,6 +6,13 @@
 #include <utility>
 
 namespace lamina {
+namespace {
+
+bool is_cancelled(finish_reason why) {
+  return why == finish_reason::cancelled || why == finish_reason::unloaded;
+}
+
+}  // namespace
 
 sequence::sequence(sequence_id id, sequence_request request, const model& m,
                    kv_cache cache)
@@ -30,8 +37,8 @@ sequence::sequence(sequence_id id, sequence_request request, const model& m,
 }
 
 // A turn that is complete but for its last forward ends as it would have.
-void sequence::cancel() {
-  if (!ending_) ending_ = finish_reason::cancelled;
+void sequence::cancel(finish_reason why) {
+  if (!ending_) ending_ = why;
 }
 
 void sequence::fail(error why) {
@@ -48,8 +55,7 @@ void sequence::stop_capture() {
 bool sequence::finished() const {
   if (failure_) return true;
   if (!ending_) return false;
-  return pending().empty() ||
-         (*ending_ == finish_reason::cancelled && pending().size() > 1);
+  return pending().empty() || (is_cancelled(*ending_) && pending().size() > 1);
 }
 
 void sequence::settle() {

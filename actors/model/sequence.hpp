@@ -42,7 +42,7 @@ class sequence {
 
   bool paused() const { return paused_ && !ending_ && !failure_; }
   void pause(bool paused) { paused_ = paused; }
-  void cancel();
+  void cancel(finish_reason why);
   /// Over at once: `progress` says why, and the cache is not kept.
   void fail(error why);
   bool failed() const { return failure_.has_value(); }

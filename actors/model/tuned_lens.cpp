@@ -11,6 +11,7 @@
 #include "actors/model/checkpoint/checkpoint.hpp"
 #include "actors/model/checkpoint/weights.hpp"
 #include "actors/model/kernels/linear.hpp"
+#include "actors/model/machine_memory.hpp"
 
 namespace lamina {
 namespace {
@@ -77,7 +78,8 @@ result<lens_maps_ptr> read_maps(checkpoint files, std::uint32_t layers,
                 "tensor '0.weight' is missing (also as "
                 "'layer_translators.0.weight' and 'translators.0.weight')");
   const bool biased = has_biases(files.tensors);
-  weights_reader weights(std::move(files), dtype::float32);
+  const std::uint64_t memory = available_memory_bytes();
+  weights_reader weights(std::move(files), {dtype::float32, memory});
   std::set<std::string> taken;
   std::vector<affine_map> maps;
   for (std::uint32_t i = 0; i < layers; ++i) {

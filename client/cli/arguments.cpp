@@ -35,8 +35,7 @@ auto keep() {
 void add_daemon_commands(CLI::App& app, invocation& chosen) {
   app.add_subcommand("status", "What the daemon does and how it fares")
       ->callback([&chosen] { chosen.command = show_status; });
-  app.add_subcommand("models", "The models the daemon runs")
-      ->callback([&chosen] { chosen.command = list_models; });
+  add_models(app, chosen);
   auto* command = app.add_subcommand("ping", "Time a round trip");
   auto count = keep<std::uint32_t>();
   *count = 1;
@@ -64,6 +63,9 @@ void add_sampling_options(CLI::App& command, generate_options& options) {
       .add_option("--top-p", options.top_p,
                   "Draw from the likeliest tokens that make up P only")
       ->check(CLI::Range(0.0, 1.0));
+  command.add_flag("--model-sampling", options.model_sampling,
+                   "Draw as the model's generation_config.json asks, whatever "
+                   "the options above say");
   command.add_option("--seed", options.seed,
                      "Makes drawing repeatable (default: a new one each time)");
   command

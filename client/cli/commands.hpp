@@ -13,6 +13,22 @@ namespace lamina::cli {
 
 result<int> show_status(session& with);
 result<int> list_models(session& with);
+
+struct load_options {
+  std::string model;    // NAME=DIRECTORY
+  std::string dtype;    // empty: as stored
+  std::string quality;  // empty: as configured
+};
+result<int> load_model(session& with, const load_options& options);
+result<int> unload_model(session& with, const std::string& name);
+
+struct model_plan_options {
+  std::string directory;
+  std::string dtype;  // empty: as stored
+};
+/// exit_code::failed when it does not fit.
+result<int> plan_model(session& with, const model_plan_options& options);
+
 result<int> ping(session& with, std::uint32_t count);
 
 struct generate_options {
@@ -21,6 +37,7 @@ struct generate_options {
   std::string prompt;        // "-": standard input
   std::uint32_t max_new_tokens = 128;
   float temperature = 0;
+  bool model_sampling = false;  // as its generation_config.json asks
   std::uint32_t top_k = 0;
   float top_p = 1;
   std::optional<std::uint64_t> seed;  // none: drawn, if it matters

@@ -22,15 +22,6 @@ result<int> show_status(session& with) {
   return exit_code::ok;
 }
 
-result<int> list_models(session& with) {
-  BOOST_OUTCOME_TRY(daemon, with.connect());
-  BOOST_OUTCOME_TRY(models, daemon->models());
-  BOOST_OUTCOME_TRYV(write_out(with.json()
-                                   ? print(to_json(models))
-                                   : render_models(models, with.look())));
-  return exit_code::ok;
-}
-
 result<int> ping(session& with, std::uint32_t count) {
   using clock = std::chrono::steady_clock;
   BOOST_OUTCOME_TRY(daemon, with.connect());

@@ -160,9 +160,10 @@ result<wire::GenerateT> make_request(session& with, client& daemon,
   request.temperature = options.temperature;
   request.top_k = options.top_k;
   request.top_p = options.top_p;
+  request.model_sampling = options.model_sampling;
   if (options.seed)
     request.seed = *options.seed;
-  else if (options.temperature > 0)
+  else if (options.temperature > 0 || options.model_sampling)
     request.seed = draw_seed();
   request.stop = options.stop;
   request.capture = !options.no_capture;
@@ -181,7 +182,8 @@ result<int> generate(session& with, const generate_options& options) {
   BOOST_OUTCOME_TRY(daemon, with.connect());
   BOOST_OUTCOME_TRY(request, make_request(with, *daemon, options));
   turn_listener listener(with, false);
-  if (request.temperature > 0) listener.turn().seed = request.seed;
+  if (request.temperature > 0 || request.model_sampling)
+    listener.turn().seed = request.seed;
   cancel_on_interrupt interrupt(*daemon);
   const auto outcome = daemon->generate(request, listener.handlers());
   return finish(with, listener, outcome, interrupt.happened());

@@ -7,17 +7,6 @@
 #include "protocol/site.hpp"
 
 namespace lamina::cli {
-namespace {
-
-result<json> parse_report(const std::string& text) {
-  auto report = json::parse(text, nullptr, false);
-  if (report.is_discarded() || !report.is_object())
-    return fail(error_code::internal,
-                "the daemon's report is not a JSON document");
-  return report;
-}
-
-}  // namespace
 
 result<int> plan(session& with, const plan_options& options) {
   wire::PlanCaptureT request;

@@ -37,10 +37,15 @@ json model_form(const wire::ModelInfoT& model) {
           {"context_length", model.context_length},
           {"parameters", model.parameters},
           {"weight_bytes", model.weight_bytes},
+          {"copied_bytes", model.copied_bytes},
           {"dtype", to_string(static_cast<dtype>(model.dtype))},
           {"fingerprint", model.fingerprint},
           {"matmul_path", model.matmul_path},
           {"lenses", model.lenses},
+          {"usual_sampling",
+           {{"temperature", model.usual_temperature},
+            {"top_k", model.usual_top_k},
+            {"top_p", model.usual_top_p}}},
           {"health", model.health}};
 }
 

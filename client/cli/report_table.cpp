@@ -70,6 +70,14 @@ const json& rows_of(const json& report) {
 
 }  // namespace
 
+result<json> parse_report(const std::string& text) {
+  auto report = json::parse(text, nullptr, false);
+  if (report.is_discarded() || !report.is_object())
+    return fail(error_code::internal,
+                "the daemon's report is not a JSON document");
+  return report;
+}
+
 std::string readable_bytes(double bytes) {
   constexpr std::array units = {"B", "KB", "MB", "GB", "TB", "PB"};
   std::size_t unit = 0;
@@ -115,6 +123,36 @@ std::string render_plan(const json& plan, const style& look) {
   text += line("memory budget", budget(number(plan, "memory_budget_bytes"),
                                        number(plan, "tokens_in_memory")));
   return text;
+}
+
+std::string render_model_plan(const json& plan, const style& look) {
+  const auto bytes = [&](const char* name) {
+    return readable_bytes(number(plan, name));
+  };
+  std::string text = words(plan, "path") + "\n";
+  text += line("family", words(plan, "architecture"));
+  text += line("parameters", fmt::format("{:.0f}", number(plan, "parameters")));
+  text +=
+      line("shape",
+           fmt::format("{:.0f} layers x {:.0f}, vocabulary {:.0f}, context "
+                       "{:.0f}, computes in {}",
+                       number(plan, "layers"), number(plan, "width"),
+                       number(plan, "vocabulary"),
+                       number(plan, "context_length"), words(plan, "dtype")));
+  text += line("files", bytes("weight_bytes"));
+  text += line("  weights mapped", bytes("mapped_bytes"));
+  text += line("  weights copied",
+               fmt::format("{} ({} converted, {} transposed, {} aligned)",
+                           bytes("copied_bytes"), bytes("converted_bytes"),
+                           bytes("transposed_bytes"), bytes("aligned_bytes")));
+  text += line("a token, KV cache", bytes("kv_bytes_per_token"));
+  text += line("a token, captured",
+               bytes("captured_bytes_per_token") + " before compression");
+  text += line("memory for it", bytes("memory_bytes"));
+  if (flag(plan, "fits"))
+    return text + line("fits", fmt::format("with {:.0f} tokens of context",
+                                           number(plan, "context_tokens")));
+  return text + look.bold("  does not fit") + "\n";
 }
 
 std::string render_codec_rates(const json& report, const style& look) {

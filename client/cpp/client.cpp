@@ -325,6 +325,23 @@ result<std::string> client::configuration() {
   return std::move(answer.json);
 }
 
+result<wire::ModelsT> client::load_model(const wire::LoadModelT& request) {
+  return ask<wire::ModelsT>(*link_, wire::LoadModelT(request));
+}
+
+result<void> client::unload_model(const std::string& name) {
+  wire::UnloadModelT request;
+  request.name = name;
+  BOOST_OUTCOME_TRYV(ask<wire::AcknowledgedT>(*link_, std::move(request)));
+  return success();
+}
+
+result<std::string> client::plan_model(const wire::PlanModelT& request) {
+  BOOST_OUTCOME_TRY(report,
+                    ask<wire::ReportT>(*link_, wire::PlanModelT(request)));
+  return std::move(report.json);
+}
+
 result<std::string> client::plan(const wire::PlanCaptureT& request) {
   BOOST_OUTCOME_TRY(report,
                     ask<wire::ReportT>(*link_, wire::PlanCaptureT(request)));

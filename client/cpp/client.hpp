@@ -144,6 +144,11 @@ class client {
 
   /// The daemon's configuration, a JSON document; for admins.
   result<std::string> configuration();
+  /// Loads a model; returns it when it is up.
+  result<wire::ModelsT> load_model(const wire::LoadModelT& request);
+  result<void> unload_model(const std::string& name);
+  /// What loading would take; a JSON document.
+  result<std::string> plan_model(const wire::PlanModelT& request);
 
   /// What capturing would take; a JSON document.
   result<std::string> plan(const wire::PlanCaptureT& request);

@@ -3,18 +3,11 @@
 // positions, SwiGLU, head tied to the embedding or not.
 #pragma once
 
-#include <memory>
-
-#include "actors/model/arch/architecture.hpp"
-#include "actors/model/checkpoint/config.hpp"
-#include "actors/model/checkpoint/weights.hpp"
-#include "protocol/error.hpp"
+#include "actors/model/arch/family.hpp"
 
 namespace lamina {
 
-/// Takes the family's tensors out of `weights`; their shapes must fit the
-/// configuration. The result keeps the checkpoint alive.
-result<std::unique_ptr<const architecture>> make_llama(
-    const llama_config& config, weights_reader& weights);
+/// The family's outline; family.cpp has checked what all families share.
+result<model_outline> read_llama(const nlohmann::json& config);
 
 }  // namespace lamina

@@ -53,10 +53,20 @@ result<mapped_file_ptr> mapped_file::open(const std::filesystem::path& path) {
   return mapped_file_ptr(new mapped_file(path, descriptor, bytes));
 }
 
-bool mapped_file::unchanged() const {
+file_identity mapped_file::identity() const {
   struct stat status {};
-  return ::fstat(descriptor_, &status) == 0 &&
-         static_cast<std::size_t>(status.st_size) == bytes_.size();
+  if (::fstat(descriptor_, &status) != 0) return {};
+  const auto nanoseconds = [](const timespec& t) {
+    return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000u +
+           static_cast<std::uint64_t>(t.tv_nsec);
+  };
+  return {status.st_dev, status.st_ino,
+          static_cast<std::uint64_t>(status.st_size),
+          nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
+}
+
+bool mapped_file::unchanged() const {
+  return identity().bytes == bytes_.size();
 }
 
 result<std::string> read_small_file(const std::filesystem::path& path,

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -13,6 +14,16 @@
 #include "protocol/error.hpp"
 
 namespace lamina {
+
+/// Which bytes a file has, as far as the kernel's word goes: it changes with
+/// every write.
+struct file_identity {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t modified_ns = 0;
+  std::uint64_t changed_ns = 0;
+};
 
 class mapped_file {
  public:
@@ -26,6 +37,9 @@ class mapped_file {
 
   std::span<const std::byte> bytes() const { return bytes_; }
   const std::filesystem::path& path() const { return path_; }
+
+  /// As it is now; all zero when the kernel does not say.
+  file_identity identity() const;
 
   /// True when the file still has the size that was mapped.
   bool unchanged() const;

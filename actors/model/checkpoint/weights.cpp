@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -24,15 +25,6 @@ bool aligned_to(std::size_t bytes, const std::byte* address) {
   return reinterpret_cast<std::uintptr_t>(address) % bytes == 0;
 }
 
-// Where tensors begin depends on how long the file's header happens to be.
-// Kernels read a matrix that begins at a cache line up to a seventh faster, so
-// others are copied, unless that takes more than half of the memory there is.
-bool worth_aligning(std::size_t checkpoint_bytes) {
-  const auto pages = static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES));
-  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  return checkpoint_bytes <= pages / 2 * page;
-}
-
 // The file's pages of a tensor that was copied are not needed any more.
 void let_go(std::span<const std::byte> bytes) {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
@@ -50,26 +42,50 @@ dtype element_in_memory(dtype stored, dtype compute) {
   return stored == dtype::bfloat16 ? dtype::bfloat16 : compute;
 }
 
-void convert(const tensor_view& tensor, dtype from, std::size_t rows,
-             std::size_t columns, dtype to, std::byte* out) {
+void convert(const tensor_view& tensor, dtype from, const matrix& shape,
+             std::byte* out) {
+  const std::size_t columns = shape.columns;
   std::vector<float> wide(columns);
-  for (std::size_t r = 0; r < rows; ++r) {
+  for (std::size_t r = 0; r < shape.rows; ++r) {
     widen_row(tensor.bytes.subspan(r * columns * size_of(from),
                                    columns * size_of(from)),
               from, wide);
-    narrow_row(wide.data(), columns, to, out + r * columns * size_of(to));
+    narrow_row(wide.data(), columns, shape.element,
+               out + r * shape.row_bytes());
+  }
+}
+
+// Stored [columns][rows]. A few stored rows at a time, so that each write to
+// `out` goes over a whole cache line.
+void turn(const tensor_view& tensor, dtype from, const matrix& shape,
+          std::byte* out) {
+  constexpr std::size_t together = 32;
+  const std::size_t stored_bytes = shape.rows * size_of(from);
+  const std::size_t element = size_of(shape.element);
+  std::vector<float> wide(together * shape.rows);
+  std::vector<float> turned(together);
+  for (std::size_t c = 0; c < shape.columns; c += together) {
+    const std::size_t count = std::min(together, shape.columns - c);
+    widen_row(tensor.bytes.subspan(c * stored_bytes, count * stored_bytes),
+              from, std::span(wide).first(count * shape.rows));
+    for (std::size_t r = 0; r < shape.rows; ++r) {
+      for (std::size_t i = 0; i < count; ++i)
+        turned[i] = wide[i * shape.rows + r];
+      narrow_row(turned.data(), count, shape.element,
+                 out + r * shape.row_bytes() + c * element);
+    }
   }
 }
 
 }  // namespace
 
-weights_reader::weights_reader(checkpoint files, dtype compute)
-    : memory_(std::make_shared<weight_memory>()), compute_(compute) {
+// Where tensors begin depends on how long the file's header happens to be.
+// Kernels read a matrix that begins at a cache line up to a seventh faster, so
+// others are copied, unless that takes more than half of the memory there is.
+weights_reader::weights_reader(checkpoint files, weights_options options)
+    : memory_(std::make_shared<weight_memory>()), options_(options) {
   memory_->files = std::move(files);
-  std::size_t bytes = 0;
-  for (const auto& file : memory_->files.files)
-    bytes += file->bytes().size();
-  align_ = worth_aligning(bytes);
+  align_ = memory_->files.bytes() <= options_.memory_bytes / 2;
 }
 
 result<const tensor_view*> weights_reader::take(
@@ -90,28 +106,63 @@ result<const tensor_view*> weights_reader::take(
   return &tensor;
 }
 
+// How a stored matrix is kept. Rounding the input is for bfloat16 weights only;
+// see matrix::input.
+matrix weights_reader::shape_of(dtype stored, std::uint32_t rows,
+                                std::uint32_t columns) const {
+  const dtype element = element_in_memory(stored, options_.compute);
+  const dtype input =
+      element == dtype::bfloat16 ? options_.compute : dtype::float32;
+  return {nullptr, element, rows, columns, input};
+}
+
+// Room for a copy; null while only counting.
+std::byte* weights_reader::copy_of(const matrix& m) {
+  if (options_.counting) return nullptr;
+  memory_->copies.emplace_back(new (std::align_val_t{matrix_alignment})
+                                   std::byte[m.bytes()]);
+  return memory_->copies.back().get();
+}
+
 result<matrix> weights_reader::matrix_of(const std::string& name,
                                          std::uint32_t rows,
                                          std::uint32_t columns) {
   BOOST_OUTCOME_TRY(tensor, take(name, {rows, columns}));
   const dtype stored = *element_of(*tensor);
-  const dtype element = element_in_memory(stored, compute_);
-  // Rounding the input is for bfloat16 weights only; see matrix::input.
-  const dtype input = element == dtype::bfloat16 ? compute_ : dtype::float32;
+  matrix m = shape_of(stored, rows, columns);
   const std::byte* from = tensor->bytes.data();
   const std::size_t wanted = align_ ? matrix_alignment : size_of(stored);
-  if (element == stored && aligned_to(wanted, from))
-    return matrix{from, element, rows, columns, input};
-  const std::size_t size = std::size_t{rows} * columns * size_of(element);
-  std::unique_ptr<std::byte[], aligned_delete> copy(
-      new (std::align_val_t{matrix_alignment}) std::byte[size]);
-  if (element == stored)
-    std::memcpy(copy.get(), from, size);
-  else
-    convert(*tensor, stored, rows, columns, element, copy.get());
-  let_go(tensor->bytes);
-  memory_->copies.push_back(std::move(copy));
-  return matrix{memory_->copies.back().get(), element, rows, columns, input};
+  const bool same = m.element == stored;
+  if (same && aligned_to(wanted, from)) {
+    placement_.mapped_bytes += m.bytes();
+    m.elements = from;
+    return m;
+  }
+  (same ? placement_.aligned_bytes : placement_.converted_bytes) += m.bytes();
+  if (std::byte* copy = copy_of(m)) {
+    if (same)
+      std::memcpy(copy, from, m.bytes());
+    else
+      convert(*tensor, stored, m, copy);
+    let_go(tensor->bytes);
+    m.elements = copy;
+  }
+  return m;
+}
+
+result<matrix> weights_reader::matrix_turned(const std::string& name,
+                                             std::uint32_t rows,
+                                             std::uint32_t columns) {
+  BOOST_OUTCOME_TRY(tensor, take(name, {columns, rows}));
+  const dtype stored = *element_of(*tensor);
+  matrix m = shape_of(stored, rows, columns);
+  placement_.turned_bytes += m.bytes();
+  if (std::byte* copy = copy_of(m)) {
+    turn(*tensor, stored, m, copy);
+    let_go(tensor->bytes);
+    m.elements = copy;
+  }
+  return m;
 }
 
 result<std::vector<float>> weights_reader::vector(const std::string& name,

@@ -1,6 +1,8 @@
 // From a checkpoint's tensors to the matrices that a family computes with:
 // checked against the shape the configuration demands, in place where the
-// stored form can be used, converted or moved to an aligned place otherwise.
+// stored form can be used, copied otherwise. What is copied is counted, by
+// reason: a model of mapped weights may be larger than memory, one of copies
+// may not.
 #pragma once
 
 #include <cstdint>
@@ -28,19 +30,48 @@ struct weight_memory {
   std::vector<std::unique_ptr<std::byte[], aligned_delete>> copies;
 };
 
+/// Where the bytes of the matrices lie.
+struct weight_placement {
+  std::uint64_t mapped_bytes = 0;     // in the file's pages, as stored
+  std::uint64_t aligned_bytes = 0;    // copied to begin at a cache line
+  std::uint64_t converted_bytes = 0;  // copied into another type
+  std::uint64_t turned_bytes = 0;     // copied output by input
+
+  std::uint64_t copied_bytes() const {
+    return aligned_bytes + converted_bytes + turned_bytes;
+  }
+};
+
+struct weights_options {
+  /// float32 or bfloat16. In bfloat16 wider weights are rounded; in float32
+  /// bfloat16 weights stay as they are, for widening is exact.
+  dtype compute = dtype::float32;
+  /// That weights may take. A checkpoint of more than half of it is not copied
+  /// for speed alone.
+  std::uint64_t memory_bytes = 0;
+  /// Only checks and counts: the matrices must not be read.
+  bool counting = false;
+};
+
 /// Used once, by one thread, while a model loads.
 class weights_reader {
  public:
-  /// compute: float32 or bfloat16. In bfloat16 wider weights are rounded;
-  /// in float32 bfloat16 weights stay as they are, for widening is exact.
-  weights_reader(checkpoint files, dtype compute);
+  weights_reader(checkpoint files, weights_options options);
 
-  dtype compute() const { return compute_; }
+  dtype compute() const { return options_.compute; }
   std::uint64_t parameters() const { return parameters_; }
+  const weight_placement& placement() const { return placement_; }
+
+  bool has(const std::string& name) const {
+    return memory_->files.tensors.contains(name);
+  }
 
   /// `corrupt` when the tensor is missing or has another shape.
   result<matrix> matrix_of(const std::string& name, std::uint32_t rows,
                            std::uint32_t columns);
+  /// The matrix [rows][columns] of a tensor that is stored [columns][rows].
+  result<matrix> matrix_turned(const std::string& name, std::uint32_t rows,
+                               std::uint32_t columns);
   result<std::vector<float>> vector(const std::string& name,
                                     std::uint32_t length);
 
@@ -56,9 +87,13 @@ class weights_reader {
  private:
   result<const tensor_view*> take(const std::string& name,
                                   std::vector<std::uint64_t> shape);
+  matrix shape_of(dtype stored, std::uint32_t rows,
+                  std::uint32_t columns) const;
+  std::byte* copy_of(const matrix& m);
 
   std::shared_ptr<weight_memory> memory_;
-  dtype compute_;
+  weights_options options_;
+  weight_placement placement_;
   bool align_ = false;  // copy what is not aligned for the kernels
   std::set<std::string> taken_;
   std::uint64_t parameters_ = 0;

@@ -25,8 +25,13 @@ struct matrix {
   std::size_t row_bytes() const {
     return std::size_t{columns} * size_of(element);
   }
+  std::size_t bytes() const { return rows * row_bytes(); }
   const std::byte* row(std::size_t r) const {
     return elements + r * row_bytes();
+  }
+  /// Rows first .. first + count - 1.
+  matrix slice(std::uint32_t first, std::uint32_t count) const {
+    return {row(first), element, count, columns, input};
   }
   template <class T>
   const T* row_as(std::size_t r) const {

@@ -31,6 +31,67 @@ void norm_one(const float* x, const float* gain, std::size_t width,
     out[i] = x[i] * scale * gain[i];
 }
 
+HWY_INLINE float sum_of(const float* x, std::size_t width) {
+  const lanes d;
+  const std::size_t step = hn::Lanes(d);
+  vec sums = hn::Zero(d);
+  std::size_t i = 0;
+  for (; i + step <= width; i += step)
+    sums = hn::Add(sums, hn::LoadU(d, x + i));
+  float sum = hn::GetLane(hn::SumOfLanes(d, sums));
+  for (; i < width; ++i)
+    sum += x[i];
+  return sum;
+}
+
+void layer_norm_one(const float* x, const float* gain, const float* bias,
+                    std::size_t width, float epsilon, float* out) {
+  const float mean = sum_of(x, width) / static_cast<float>(width);
+  const lanes d;
+  const std::size_t step = hn::Lanes(d);
+  std::size_t i = 0;
+  for (; i + step <= width; i += step)
+    hn::StoreU(hn::Sub(hn::LoadU(d, x + i), hn::Set(d, mean)), d, out + i);
+  for (; i < width; ++i)
+    out[i] = x[i] - mean;
+  float square[1][1];
+  dot_block<1, 1>(out, width, out, width, width, square);
+  const float variance = square[0][0] / static_cast<float>(width);
+  const float scale = 1.0f / std::sqrt(variance + epsilon);
+  for (i = 0; i + step <= width; i += step) {
+    const vec scaled = hn::Mul(hn::LoadU(d, out + i), hn::Set(d, scale));
+    hn::StoreU(
+        hn::MulAdd(scaled, hn::LoadU(d, gain + i), hn::LoadU(d, bias + i)), d,
+        out + i);
+  }
+  for (; i < width; ++i)
+    out[i] = out[i] * scale * gain[i] + bias[i];
+}
+
+// x / (1 + exp(-2 u)) is x * (1 + tanh(u)) / 2.
+constexpr float gelu_outer = 1.5957691216057308f;  // 2 sqrt(2 / pi)
+constexpr float gelu_inner = 0.044715f;
+
+void gelu_part(float* x, std::size_t count) {
+  const lanes d;
+  const std::size_t step = hn::Lanes(d);
+  const vec one = hn::Set(d, 1.0f);
+  std::size_t i = 0;
+  for (; i + step <= count; i += step) {
+    const vec v = hn::LoadU(d, x + i);
+    const vec cubic =
+        hn::MulAdd(hn::Mul(hn::Mul(v, v), v), hn::Set(d, gelu_inner), v);
+    const vec twice = hn::Mul(cubic, hn::Set(d, gelu_outer));
+    // Highway's exp is undefined far above its range; there gelu is 0.
+    const vec e = hn::Exp(d, hn::Min(hn::Neg(twice), hn::Set(d, 87.0f)));
+    hn::StoreU(hn::Div(v, hn::Add(one, e)), d, x + i);
+  }
+  for (; i < count; ++i) {
+    const float cubic = x[i] + gelu_inner * x[i] * x[i] * x[i];
+    x[i] /= 1.0f + std::exp(-gelu_outer * cubic);
+  }
+}
+
 void silu_part(float* gate, const float* up, std::size_t count) {
   const lanes d;
   const std::size_t step = hn::Lanes(d);
@@ -62,10 +123,23 @@ namespace lamina {
 namespace {
 
 HWY_EXPORT(norm_one);
+HWY_EXPORT(layer_norm_one);
+HWY_EXPORT(gelu_part);
 HWY_EXPORT(silu_part);
 
 constexpr std::size_t parallel_elements_min = 32'768;
 constexpr std::size_t part_elements = 8'192;
+
+// body(first, size), for stretches of `count` elements that the team shares.
+template <class Body>
+void for_each_part(std::size_t count, Body body) {
+  const auto parts =
+      static_cast<std::uint32_t>((count + part_elements - 1) / part_elements);
+  for_each_unit(parts, count >= parallel_elements_min, [&](std::uint32_t part) {
+    const std::size_t first = part * part_elements;
+    body(first, std::min(part_elements, count - first));
+  });
+}
 
 std::uint32_t rounded_to_bfloat16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
@@ -86,14 +160,33 @@ void rms_norm(const float* x, std::uint32_t rows, std::span<const float> gain,
                 });
 }
 
+void layer_norm(const float* x, std::uint32_t rows, std::span<const float> gain,
+                std::span<const float> bias, float epsilon, float* out) {
+  const std::size_t width = gain.size();
+  for_each_unit(rows, rows * width >= parallel_elements_min,
+                [&](std::uint32_t r) {
+                  HWY_DYNAMIC_DISPATCH(layer_norm_one)
+                  (x + r * width, gain.data(), bias.data(), width, epsilon,
+                   out + r * width);
+                });
+}
+
 void silu_multiply(float* gate, const float* up, std::size_t count) {
-  const auto parts =
-      static_cast<std::uint32_t>((count + part_elements - 1) / part_elements);
-  for_each_unit(parts, count >= parallel_elements_min, [&](std::uint32_t part) {
-    const std::size_t first = part * part_elements;
-    HWY_DYNAMIC_DISPATCH(silu_part)
-    (gate + first, up + first, std::min(part_elements, count - first));
+  for_each_part(count, [&](std::size_t first, std::size_t size) {
+    HWY_DYNAMIC_DISPATCH(silu_part)(gate + first, up + first, size);
   });
+}
+
+void gelu_tanh(float* x, std::size_t count) {
+  for_each_part(count, [&](std::size_t first, std::size_t size) {
+    HWY_DYNAMIC_DISPATCH(gelu_part)(x + first, size);
+  });
+}
+
+void add_bias(float* x, std::uint32_t rows, std::span<const float> bias) {
+  if (bias.empty()) return;
+  for (std::uint32_t r = 0; r < rows; ++r)
+    add(x + r * bias.size(), bias.data(), bias.size());
 }
 
 void add(float* x, const float* y, std::size_t count) {

@@ -15,6 +15,19 @@ namespace lamina {
 void rms_norm(const float* x, std::uint32_t rows, std::span<const float> gain,
               float epsilon, float* out);
 
+/// Layer norm (Ba et al. 2016):
+/// out[r] = (x[r] - mean) / sqrt(variance + epsilon) * gain + bias.
+/// x, out: [rows][width]; gain, bias: [width].
+void layer_norm(const float* x, std::uint32_t rows, std::span<const float> gain,
+                std::span<const float> bias, float epsilon, float* out);
+
+/// x = gelu(x), in the tanh form of Hendrycks and Gimpel 2016 ("gelu_new").
+/// [count].
+void gelu_tanh(float* x, std::size_t count);
+
+/// x[r] += bias. x: [rows][bias]. An empty bias adds nothing.
+void add_bias(float* x, std::uint32_t rows, std::span<const float> bias);
+
 /// gate = silu(gate) * up, the SwiGLU of Shazeer 2020. [count].
 void silu_multiply(float* gate, const float* up, std::size_t count);
 

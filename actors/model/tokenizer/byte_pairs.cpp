@@ -26,15 +26,17 @@ class byte_pairs::joining {
       if (const auto found =
               pairs.find(symbols_[i].token, symbols_[i + 1].token))
         first.push_back({found->rank, i, found->joined});
+    considered_ = first.size();
     candidates_ = decltype(candidates_)({}, std::move(first));
   }
 
-  void run() {
+  std::size_t run() {
     while (!candidates_.empty()) {
       const candidate best = candidates_.top();
       candidates_.pop();
       join(best);
     }
+    return considered_;
   }
 
   void append_to(std::vector<token_id>& out) const {
@@ -66,8 +68,10 @@ class byte_pairs::joining {
     const std::uint32_t right = symbols_[left].next;
     if (right == none) return;
     if (const auto found =
-            pairs_.find(symbols_[left].token, symbols_[right].token))
+            pairs_.find(symbols_[left].token, symbols_[right].token)) {
       candidates_.push({found->rank, left, found->joined});
+      ++considered_;
+    }
   }
 
   /// Candidates are never taken back: one whose symbols have changed since is
@@ -89,6 +93,7 @@ class byte_pairs::joining {
   const byte_pairs& pairs_;
   std::vector<symbol> symbols_;
   std::priority_queue<candidate> candidates_;
+  std::size_t considered_ = 0;
 };
 
 void byte_pairs::add_merge(token_id left, token_id right, std::uint32_t rank,
@@ -103,12 +108,13 @@ std::optional<byte_pairs::merge> byte_pairs::find(token_id left,
   return found->second;
 }
 
-void byte_pairs::encode(std::string_view piece,
-                        std::vector<token_id>& out) const {
-  if (piece.empty()) return;
+std::size_t byte_pairs::encode(std::string_view piece,
+                               std::vector<token_id>& out) const {
+  if (piece.empty()) return 0;
   joining work(*this, piece);
-  work.run();
+  const std::size_t considered = work.run();
   work.append_to(out);
+  return considered;
 }
 
 }  // namespace lamina

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -30,8 +31,9 @@ class byte_pairs {
   void add_merge(token_id left, token_id right, std::uint32_t rank,
                  token_id joined);
 
-  /// Appends the tokens of `piece`.
-  void encode(std::string_view piece, std::vector<token_id>& out) const;
+  /// Appends the tokens of `piece`. Returns the work that took: pairs put into
+  /// the heap, which are less than three for each byte.
+  std::size_t encode(std::string_view piece, std::vector<token_id>& out) const;
 
   token_id of_byte(std::uint8_t byte) const { return bytes_[byte]; }
 

@@ -5,9 +5,9 @@
 // Tokenizers write their expressions for Oniguruma's Ruby syntax. What PCRE2
 // would read differently is either rewritten to mean the same (\s, \w, \d,
 // script names, \v) or refused as unsupported, so that an expression never
-// cuts a text where its author's library would not. Both sides must know the
-// same Unicode: PCRE2 10.42 has version 14; a character that was unassigned
-// then may be cut differently by a newer library.
+// cuts a text where its author's library would not. Letters, marks, numbers,
+// punctuation and symbols that are newer than PCRE2's Unicode 14 are added to
+// each property (newer_unicode.hpp).
 #pragma once
 
 #include <cstddef>

@@ -3,7 +3,10 @@
 #include <array>
 #include <cctype>
 
+#include <cstdio>
+
 #include "actors/model/tokenizer/expression.hpp"
+#include "actors/model/tokenizer/newer_unicode.hpp"
 
 namespace lamina {
 
@@ -13,6 +16,20 @@ namespace {
 // has U+180E, its \w lacks marks and connectors.
 constexpr std::string_view word_set =
     "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}";
+
+/// Ranges of a set: the newer characters of a category ("L", "Lu").
+std::string newer_of(std::string_view category) {
+  std::string ranges;
+  for (const newer_range& r : newer_ranges)
+    if (std::string_view(r.category).starts_with(category)) {
+      std::array<char, 32> text{};
+      std::snprintf(text.data(), text.size(), "\\x{%X}-\\x{%X}",
+                    static_cast<unsigned>(r.first),
+                    static_cast<unsigned>(r.last));
+      ranges += text.data();
+    }
+  return ranges;
+}
 
 class translator {
  public:
@@ -105,14 +122,15 @@ class translator {
   result<void> escape(bool in_set) {
     if (at_ + 1 == in_.size()) return refuse("a lone backslash");
     const char c = in_[at_ + 1];
-    if (c == 'p' || c == 'P') return property();
+    if (c == 'p' || c == 'P') return property(in_set);
     if (c == 'x' || c == 'u') return code_point();
     if (c == 'W' && in_set) return refuse("\\W in a set");
     if (!std::isalnum(static_cast<unsigned char>(c))) {
       copy(2);
       return success();
     }
-    const std::string word(word_set);
+    static const std::string word =
+        std::string(word_set) + newer_of("L") + newer_of("M") + newer_of("Nd");
     switch (c) {
       case 's':
         out_ += "\\p{White_Space}";
@@ -150,26 +168,34 @@ class translator {
     return success();
   }
 
-  /// \p{L} stays. PCRE2 takes a bare script name to mean Script_Extensions,
-  /// Oniguruma takes it to mean Script.
-  result<void> property() {
+  /// \p{L} becomes a set with the characters that PCRE2 does not know; within
+  /// a set \P{L} cannot, and stays. PCRE2 takes a bare script name to mean
+  /// Script_Extensions, Oniguruma takes it to mean Script.
+  result<void> property(bool in_set) {
     const std::size_t close = in_.find('}', at_);
     if (at_ + 2 >= in_.size() || in_[at_ + 2] != '{' ||
         close == std::string_view::npos)
       return refuse("a property without braces");
     std::string_view name = in_.substr(at_ + 3, close - at_ - 3);
-    out_ += in_.substr(at_, 3);
+    bool negated = in_[at_ + 1] == 'P';
     if (name.starts_with('^')) {
-      out_ += '^';
+      negated = !negated;
       name.remove_prefix(1);
     }
     for (const char c : name)
       if (!std::isalpha(static_cast<unsigned char>(c)) && c != '_')
         return refuse("a property name with other than letters");
-    if (name.size() > 2 && name != "Alphabetic" && name != "White_Space")
-      out_ += "sc:";
-    out_ += name;
-    out_ += '}';
+    const bool script =
+        name.size() > 2 && name != "Alphabetic" && name != "White_Space";
+    const std::string plain = (script ? "{sc:" : "{") + std::string(name) + "}";
+    const std::string newer =
+        name.empty() || script ? std::string() : newer_of(name);
+    if (newer.empty() || (in_set && negated))
+      out_ += (negated ? "\\P" : "\\p") + plain;
+    else if (in_set)
+      out_ += "\\p" + plain + newer;
+    else
+      out_ += (negated ? "[^\\p" : "[\\p") + plain + newer + "]";
     at_ = close + 1;
     return success();
   }

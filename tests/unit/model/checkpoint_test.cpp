@@ -183,20 +183,6 @@ TEST(Checkpoint, TokenizerLargerThanTheVocabularyIsRefused) {
   EXPECT_THAT(load_error(directory).context, HasSubstr("vocab_size 300"));
 }
 
-TEST(Checkpoint, ShardsAreReadThroughTheirIndex) {
-  const scratch_model directory;
-  std::filesystem::rename(directory.path() / "model.safetensors",
-                          directory.path() / "model-1-of-1.safetensors");
-  const char* index = "model.safetensors.index.json";
-  directory.write(index,
-                  R"({"weight_map": {"a": "model-1-of-1.safetensors"}})");
-  EXPECT_TRUE(model::load({"sharded", directory.path(), {}}));
-  directory.write(index, R"({"weight_map": {"a": "../model.safetensors"}})");
-  EXPECT_THAT(load_error(directory).context, HasSubstr("is not a file name"));
-  directory.write(index, R"({"weight_map": {"a": "gone.safetensors"}})");
-  EXPECT_EQ(load_error(directory).code, error_code::not_found);
-}
-
 TEST(Checkpoint, FileThatShrinksIsNoticed) {
   const scratch_model directory;
   const auto files = open_checkpoint(directory.path());

@@ -1,5 +1,5 @@
-// What the tests of actors/model share: the golden llama, what Hugging Face
-// computed with it, and a run of the engine with everything it announced.
+// What the tests of actors/model share: golden models, what Hugging Face
+// computed with them, and a run of the engine with everything it announced.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -21,8 +21,9 @@
 
 namespace lamina::test {
 
-inline std::filesystem::path golden_directory() {
-  return std::filesystem::path(LAMINA_SOURCE_DIR) / "tests/goldens/llama";
+inline std::filesystem::path golden_directory(
+    const std::string& name = "llama") {
+  return std::filesystem::path(LAMINA_SOURCE_DIR) / "tests/goldens" / name;
 }
 
 inline model_ptr load(const std::filesystem::path& directory,
@@ -42,9 +43,10 @@ inline model_ptr golden_model(std::optional<dtype> compute = std::nullopt) {
 /// goldens.safetensors: see tests/goldens/goldens.py for the names.
 class goldens {
  public:
-  explicit goldens(std::string prompt) : prompt_(std::move(prompt)) {
-    file_ =
-        mapped_file::open(golden_directory() / "goldens.safetensors").value();
+  explicit goldens(std::string prompt, const std::string& model = "llama")
+      : prompt_(std::move(prompt)) {
+    file_ = mapped_file::open(golden_directory(model) / "goldens.safetensors")
+                .value();
     tensors_ = parse_safetensors(file_->bytes()).value();
   }
 
@@ -181,16 +183,17 @@ inline void expect_rows_near(const outcome& actual, const outcome& expected,
   }
 }
 
-/// A copy of the golden directory that a test may spoil; gone afterwards.
+/// A copy of a golden directory that a test may spoil; gone afterwards.
 class scratch_model {
  public:
-  scratch_model() {
+  explicit scratch_model(const std::string& name_of_golden = "llama") {
     std::string name = ::testing::TempDir() + "lamina_model_XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) std::abort();
     path_ = name;
     for (const char* file : {"config.json", "generation_config.json",
                              "model.safetensors", "tokenizer.json"})
-      std::filesystem::copy_file(golden_directory() / file, path_ / file);
+      std::filesystem::copy_file(golden_directory(name_of_golden) / file,
+                                 path_ / file);
   }
   ~scratch_model() { std::filesystem::remove_all(path_); }
   scratch_model(const scratch_model&) = delete;
@@ -204,6 +207,14 @@ class scratch_model {
   }
   void write(const std::string& file, const std::string& bytes) const {
     std::ofstream(path_ / file, std::ios::binary) << bytes;
+  }
+  /// Replaces what stands in a file once.
+  void edit(const std::string& file, const std::string& from,
+            const std::string& to) const {
+    std::string text = read(file);
+    const std::size_t at = text.find(from);
+    ASSERT_NE(at, text.npos) << from;
+    write(file, text.replace(at, from.size(), to));
   }
 
  private:

@@ -1,4 +1,5 @@
-// The llama forward pass against what Hugging Face computed in float32.
+// The forward passes of the families against what Hugging Face computed in
+// float32.
 #include <cmath>
 
 #include "actors/lens/lens.hpp"
@@ -14,11 +15,22 @@ constexpr std::uint32_t layers = 2;
 constexpr std::uint32_t width = 64;
 constexpr std::uint32_t vocabulary = 512;
 
-class Golden : public ::testing::TestWithParam<std::string> {
+/// A model of tests/goldens and one of its prompts.
+struct golden_case {
+  const char* name;
+  const char* prompt;
+  const char* head;  // the tensor that the logits are computed with
+};
+
+class Golden : public ::testing::TestWithParam<golden_case> {
  protected:
-  goldens reference_{GetParam()};
+  std::string name_ = GetParam().name;
+  goldens reference_{GetParam().prompt, name_};
   std::vector<token_id> prompt_ = reference_.tokens("input_ids");
 
+  model_ptr model_of(std::optional<dtype> compute = std::nullopt) const {
+    return load(golden_directory(name_), compute);
+  }
   sequence_request prefill() const {
     sequence_request r;
     r.tokens = prompt_;
@@ -47,13 +59,13 @@ class Golden : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(Golden, CapturedRowsAreTheHiddenStates) {
-  const auto o = run_one(golden_model(), prefill());
+  const auto o = run_one(model_of(), prefill());
   EXPECT_EQ(o.finished, finish_reason::prefilled);
   expect_hidden_states(o, 1e-4f);
 }
 
 TEST_P(Golden, LogitsAgree) {
-  const auto m = golden_model();
+  const auto m = model_of();
   const auto o = run_one(m, prefill());
   expect_near(logits(*m, o), reference_.floats("logits"), "logits");
 }
@@ -61,7 +73,7 @@ TEST_P(Golden, LogitsAgree) {
 TEST_P(Golden, GreedyTokensAgree) {
   sequence_request r = prefill();
   r.max_new_tokens = 16;
-  const auto o = run_one(golden_model(), r);
+  const auto o = run_one(model_of(), r);
   const auto expected = reference_.tokens("greedy");
   const auto margins = reference_.floats("margin");
   ASSERT_EQ(o.tokens.size(), expected.size());
@@ -75,7 +87,7 @@ TEST_P(Golden, GreedyTokensAgree) {
 TEST_P(Golden, EagerLensAgrees) {
   sequence_request r = prefill();
   r.lens = lens_mode::eager;
-  const auto o = run_one(golden_model(), r);
+  const auto o = run_one(model_of(), r);
   const auto ids = reference_.tokens("lens.ids");
   const auto probabilities = reference_.floats("lens.probs");
   ASSERT_EQ(o.lens.size(), prompt_.size());
@@ -99,7 +111,7 @@ TEST_P(Golden, EagerLensAgrees) {
 TEST_P(Golden, LastLensRowIsTheModelsOwnDistribution) {
   sequence_request r = prefill();
   r.lens = lens_mode::eager;
-  const auto o = run_one(golden_model(), r);
+  const auto o = run_one(model_of(), r);
   const auto logits = reference_.floats("logits");
   for (const auto& [position, records] : o.lens) {
     const float* row = logits.data() + position * vocabulary;
@@ -117,7 +129,7 @@ TEST_P(Golden, LastLensRowIsTheModelsOwnDistribution) {
 TEST_P(Golden, PrefillInPiecesEqualsWhole) {
   engine_options pieces;
   pieces.prefill_tokens_per_step = 5;
-  const auto o = run_one(golden_model(), prefill(), pieces);
+  const auto o = run_one(model_of(), prefill(), pieces);
   EXPECT_EQ(o.steps, (prompt_.size() + 4) / 5);
   expect_hidden_states(o, 1e-4f);
 }
@@ -125,11 +137,11 @@ TEST_P(Golden, PrefillInPiecesEqualsWhole) {
 TEST_P(Golden, TokenByTokenEqualsWhole) {
   engine_options single;
   single.prefill_tokens_per_step = 1;
-  expect_hidden_states(run_one(golden_model(), prefill(), single), 1e-4f);
+  expect_hidden_states(run_one(model_of(), prefill(), single), 1e-4f);
 }
 
 TEST_P(Golden, Bfloat16StaysNearFloat32) {
-  const auto m = golden_model(dtype::bfloat16);
+  const auto m = model_of(dtype::bfloat16);
   EXPECT_EQ(m->description().compute, dtype::bfloat16);
   const auto o = run_one(m, prefill());
   expect_hidden_states(o, 3e-2f);
@@ -140,7 +152,7 @@ TEST_P(Golden, Bfloat16StaysNearFloat32) {
 // weights times the captured final_norm are the logits, far closer than the
 // rounding that captured rows went through.
 TEST_P(Golden, Bfloat16CaptureIsWhatTheHeadRead) {
-  const auto m = golden_model(dtype::bfloat16);
+  const auto m = model_of(dtype::bfloat16);
   sequence_request r = prefill();
   r.max_new_tokens = 1;
   const auto o = run_one(m, r);
@@ -148,10 +160,11 @@ TEST_P(Golden, Bfloat16CaptureIsWhatTheHeadRead) {
   const auto* last = all.data() + (prompt_.size() - 1) * vocabulary;
   EXPECT_EQ(o.tokens.at(0), std::max_element(last, last + vocabulary) - last);
 
-  const auto file = mapped_file::open(golden_directory() / "model.safetensors");
+  const auto file =
+      mapped_file::open(golden_directory(name_) / "model.safetensors");
   const auto tensors = parse_safetensors(file.value()->bytes()).value();
   std::vector<float> head(std::size_t{vocabulary} * width);
-  widen_row(tensors.at("lm_head.weight").bytes, dtype::float32, head);
+  widen_row(tensors.at(GetParam().head).bytes, dtype::float32, head);
   round_to(dtype::bfloat16, head.data(), head.size());
   for (position_t p = 0; p < prompt_.size(); ++p)
     for (std::uint32_t v = 0; v < vocabulary; ++v) {
@@ -164,7 +177,7 @@ TEST_P(Golden, Bfloat16CaptureIsWhatTheHeadRead) {
 }
 
 TEST_P(Golden, DeferredLensEqualsEager) {
-  const auto m = golden_model();
+  const auto m = model_of();
   const auto e = engine::create(m, {});
   sequence_request r = prefill();
   r.lens = lens_mode::eager;
@@ -209,13 +222,37 @@ TEST_P(Golden, DeferredLensEqualsEager) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Prompts, Golden, ::testing::Values("p0", "p1"));
+// The second turn reads what the first left in the KV cache.
+TEST_P(Golden, CachedEqualsUncached) {
+  const auto m = model_of();
+  const auto e = engine::create(m, {});
+  sequence_request r = prefill();
+  r.conversation = 1;
+  r.max_new_tokens = 12;
+  outcome both = run_one(*e, r);
+  r.tokens.insert(r.tokens.end(), both.tokens.begin(), both.tokens.end());
+  for (token_id question = 40; question < 47; ++question)
+    r.tokens.push_back(question);
+  r.capture_from = first_position(chunk_of(prompt_.size() + 12));
+  const auto second = run_one(*e, r);
+  EXPECT_EQ(second.prompt_reused, r.capture_from - 1);
+  for (const auto& [at, row] : second.rows)
+    both.rows[at] = row;
 
-TEST(GoldenBatch, SequencesTogetherEqualThemAlone) {
-  const auto m = golden_model();
+  sequence_request whole;
+  whole.tokens = r.tokens;
+  whole.tokens.insert(whole.tokens.end(), second.tokens.begin(),
+                      second.tokens.end());
+  const auto once = run_one(m, whole);
+  EXPECT_EQ(once.rows.size(), whole.tokens.size() * (layers + 2));
+  expect_rows_near(both, once);
+}
+
+TEST_P(Golden, SequencesTogetherEqualThemAlone) {
+  const auto m = model_of();
   std::vector<sequence_request> requests(3);
-  requests[0].tokens = goldens("p0").tokens("input_ids");
-  requests[1].tokens = goldens("p1").tokens("input_ids");
+  requests[0].tokens = goldens("p0", name_).tokens("input_ids");
+  requests[1].tokens = prompt_;
   requests[2].tokens = {7, 8, 9};
   for (std::size_t i = 0; i < 3; ++i) {
     requests[i].conversation = i;
@@ -237,6 +274,30 @@ TEST(GoldenBatch, SequencesTogetherEqualThemAlone) {
     EXPECT_EQ(together[ids[i]].tokens, alone.tokens);
     expect_rows_near(together[ids[i]], alone);
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, Golden,
+    ::testing::Values(golden_case{"llama", "p0", "lm_head.weight"},
+                      golden_case{"llama", "p1", "lm_head.weight"},
+                      golden_case{"llama3", "p0", "model.embed_tokens.weight"},
+                      golden_case{"llama3", "p1", "model.embed_tokens.weight"},
+                      golden_case{"gpt2", "p0", "transformer.wte.weight"},
+                      golden_case{"gpt2", "p1", "transformer.wte.weight"}),
+    [](const auto& given) {
+      return std::string(given.param.name) + "_" + given.param.prompt;
+    });
+
+TEST(GoldenModel, Gpt2DescribesItself) {
+  const auto m = load(golden_directory("gpt2"));
+  const auto& d = m->description();
+  EXPECT_EQ(d.architecture, "gpt2");
+  EXPECT_EQ(d.heads, 4u);
+  EXPECT_EQ(d.kv_heads, 4u);
+  EXPECT_EQ(d.vocabulary, vocabulary);
+  EXPECT_EQ(d.context_length, 128u);
+  EXPECT_EQ(d.parameters, 141'056u);
+  EXPECT_EQ(m->origin().rope, "learned");
 }
 
 TEST(GoldenModel, DescribesItself) {

@@ -210,6 +210,52 @@ TEST(Kernels, SiluMultiplyEqualsItsDefinition) {
                 1e-5 * (1 + std::abs(gate[i])));
 }
 
+TEST(Kernels, LayerNormEqualsItsDefinition) {
+  for (const std::size_t width : {1u, 5u, 64u, 771u}) {
+    auto x = noise(3 * width, 1);
+    for (float& value : x)
+      value += 30;  // far from zero: the mean must go first
+    const auto gain = noise(width, 2);
+    const auto bias = noise(width, 3);
+    std::vector<float> out(3 * width);
+    layer_norm(x.data(), 3, gain, bias, 1e-5f, out.data());
+    for (std::size_t r = 0; r < 3; ++r) {
+      double mean = 0, square = 0;
+      for (std::size_t i = 0; i < width; ++i)
+        mean += x[r * width + i] / static_cast<double>(width);
+      for (std::size_t i = 0; i < width; ++i)
+        square += std::pow(x[r * width + i] - mean, 2);
+      const double scale = 1 / std::sqrt(square / width + 1e-5);
+      for (std::size_t i = 0; i < width; ++i)
+        ASSERT_NEAR(out[r * width + i],
+                    (x[r * width + i] - mean) * scale * gain[i] + bias[i],
+                    1e-4);
+    }
+  }
+}
+
+TEST(Kernels, GeluEqualsItsDefinition) {
+  auto x = noise(10'003, 1);
+  x[0] = -200;
+  x[1] = 200;
+  auto out = x;
+  gelu_tanh(out.data(), out.size());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double v = x[i];
+    const double inner = std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v);
+    ASSERT_NEAR(out[i], 0.5 * v * (1 + std::tanh(inner)),
+                1e-6 * (1 + std::abs(v)));
+  }
+}
+
+TEST(Kernels, AnEmptyBiasAddsNothing) {
+  std::vector<float> x = {1, 2, 3, 4};
+  add_bias(x.data(), 2, {});
+  EXPECT_EQ(x, (std::vector<float>{1, 2, 3, 4}));
+  add_bias(x.data(), 2, std::vector<float>{10, 20});
+  EXPECT_EQ(x, (std::vector<float>{11, 22, 13, 24}));
+}
+
 TEST(Kernels, RoundingToBfloat16IsToNearestEven) {
   const auto rounded = [](std::uint32_t bits) {
     float x = std::bit_cast<float>(bits);

@@ -172,6 +172,21 @@ wire::BodyUnion plan_capture() {
   return make_body(std::move(made));
 }
 
+wire::BodyUnion load_model() {
+  wire::LoadModelT made;
+  made.name = "small";
+  made.path = "/models/small";
+  made.dtype = 2;
+  made.quality = "high";
+  return make_body(std::move(made));
+}
+
+wire::BodyUnion plan_model() {
+  wire::PlanModelT made;
+  made.path = "/models/small";
+  return make_body(std::move(made));
+}
+
 wire::BodyUnion bench_codec() {
   wire::BenchCodecT made;
   made.conversation = "0000000000001";
@@ -300,6 +315,9 @@ std::vector<wire::BodyUnion> every_message() {
   share.conversation = "0000000000001";
   share.group = "lab";
   all.push_back(make_body(share));
+  all.push_back(load_model());
+  all.push_back(make_body(wire::UnloadModelT{}));
+  all.push_back(plan_model());
   return all;
 }
 
