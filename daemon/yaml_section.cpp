@@ -54,12 +54,12 @@ result<void> walk_section(
       return section.at(entry.first)
           .refusal("'" + name + "' is given twice in " + where);
     if (std::ranges::find(known, key) != known.end()) {
-      BOOST_OUTCOME_TRYV(take(key, section.at(entry.second)));
+      BOOST_OUTCOME_TRYV(take(key, section.of(entry.first, entry.second)));
     } else if (std::ranges::any_of(known, [&](const std::string& k) {
                  return k.starts_with(key + ".");
                })) {
-      BOOST_OUTCOME_TRYV(
-          walk_section(section.at(entry.second), key, known, key + ".", take));
+      BOOST_OUTCOME_TRYV(walk_section(section.of(entry.first, entry.second),
+                                      key, known, key + ".", take));
     } else {
       return section.at(entry.first)
           .refusal("unknown key '" + name + "' in " + where + ": " +

@@ -35,7 +35,7 @@ bool parse_all(const std::string& text, Number& number) {
 }  // namespace
 
 std::string yaml_value::place() const {
-  return file_ + ":" + std::to_string(node_.Mark().line + 1);
+  return file_ + ":" + std::to_string(mark_.line + 1);
 }
 
 error yaml_value::refusal(const std::string& what) const {

@@ -15,10 +15,17 @@ namespace lamina {
 class yaml_value {
  public:
   yaml_value(std::string file, YAML::Node node)
-      : file_(std::move(file)), node_(std::move(node)) {}
+      : file_(std::move(file)), node_(std::move(node)), mark_(node_.Mark()) {}
 
   const YAML::Node& node() const { return node_; }
   yaml_value at(const YAML::Node& node) const { return {file_, node}; }
+
+  /// The value of a key. The parser places one that is missing a line later.
+  yaml_value of(const YAML::Node& key, const YAML::Node& node) const {
+    auto value = at(node);
+    if (node.IsNull()) value.mark_ = key.Mark();
+    return value;
+  }
 
   /// "FILE:LINE", lines from 1.
   std::string place() const;
@@ -41,6 +48,7 @@ class yaml_value {
 
   std::string file_;
   YAML::Node node_;
+  YAML::Mark mark_;
 };
 
 }  // namespace lamina
