@@ -15,7 +15,7 @@ std::string_view advice_for(error_code code) {
     case error_code::unauthenticated:
       return "connect as a user the daemon knows, or with its token";
     case error_code::forbidden:
-      return "ask the conversation's owner, or run it as that user";
+      return "ask who owns it or runs the daemon, or run it as that user";
     case error_code::not_found:
       return "see lamina conversations list and lamina models";
     case error_code::already_exists:
