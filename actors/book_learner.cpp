@@ -29,7 +29,7 @@ book_shelf_ptr shelve_all(store_reader& reader) {
     if (book)
       shelf = shelf->with(record.value().root, book.value());
     else
-      spdlog::error("{}; values that need it cannot be read",
+      spdlog::error("code books: {}; values that need it cannot be read",
                     to_string(book.error()));
   }
   return shelf;
@@ -68,7 +68,7 @@ void book_learner_state::put(const digest& root, lesson& of) {
             stored.storing = false;
             // A failing disk: the next rows try again.
             if (!written) return;
-            spdlog::info("a code book was learned for root {}",
+            spdlog::info("code books: one was learned for root {}",
                          to_string(root));
             self->send(view->supervisor, book_learned{root, stored.book});
           },

@@ -82,19 +82,28 @@ void catalog_state::load_all() {
           [this](const caf::error& e) { self->quit(e); });
 }
 
-result<catalog_state::entry*> catalog_state::owned(conversation_id id,
-                                                   std::uint32_t uid) {
+result<catalog_state::entry*> catalog_state::readable(conversation_id id,
+                                                      const principal& who) {
   auto it = entries.find(id);
-  if (it == entries.end() || it->second.record.owner_uid != uid ||
+  if (it == entries.end() || !may_read(who, it->second.record) ||
       it->second.removing)
     return fail(error_code::not_found, no_such_conversation(id).context);
   return &it->second;
 }
 
+/// To change it. Who may only read it learns that it is there, and no more.
+result<catalog_state::entry*> catalog_state::owned(conversation_id id,
+                                                   const principal& who) {
+  BOOST_OUTCOME_TRY(e, readable(id, who));
+  if (owns(who, e->record)) return e;
+  return fail(error_code::forbidden,
+              "conversation " + conversation_text(id) +
+                  " is shared with you to read; fork it to go on from it");
+}
+
 void catalog_state::with_chunks(
-    conversation_id id, std::uint32_t uid,
+    conversation_id id, const result<entry*>& found,
     std::function<void(const result<entry*>&)> then) {
-  auto found = owned(id, uid);
   if (!found) return then(found);
   auto& e = *found.value();
   e.used = ++uses;
@@ -171,6 +180,8 @@ caf::result<result<turn_opened>> catalog_state::open(const open_turn& m) {
   if (draining)
     return failed_with<turn_opened>(
         {error_code::unavailable, "the daemon is shutting down"});
+  if (auto over = over_quota(m.who, m.conversation == 0))
+    return failed_with<turn_opened>(*over);
   if (m.conversation == 0) {
     auto hosted = view->models.find(m.model);
     if (hosted == view->models.end())
@@ -182,9 +193,11 @@ caf::result<result<turn_opened>> catalog_state::open(const open_turn& m) {
   }
   reply_to<turn_opened> reply;
   auto promise = owe(reply);
-  with_chunks(m.conversation, m.uid, [this, m, reply](const result<entry*>& e) {
-    reply(e ? start_turn(*e.value(), m) : failed_with<turn_opened>(e.error()));
-  });
+  with_chunks(m.conversation, owned(m.conversation, m.who),
+              [this, m, reply](const result<entry*>& e) {
+                reply(e ? start_turn(*e.value(), m)
+                        : failed_with<turn_opened>(e.error()));
+              });
   return promise;
 }
 
@@ -193,7 +206,7 @@ result<catalog_state::entry*> catalog_state::create(
   if (!hosted.model || !hosted.actor)
     return fail(error_code::unavailable,
                 "model '" + m.model + "' is not ready: " + hosted.health);
-  auto& e = add_entry(m.uid, m.model);
+  auto& e = add_entry(m.who, m.model);
   e.record.fingerprint = hosted.model->origin().model_fingerprint;
   e.record.root = root_of(hosted.model->origin());
   e.record.shape = hosted.model->shape();
@@ -201,14 +214,14 @@ result<catalog_state::entry*> catalog_state::create(
   return &e;
 }
 
-catalog_state::entry& catalog_state::add_entry(std::uint32_t uid,
+catalog_state::entry& catalog_state::add_entry(const principal& who,
                                                const std::string& model) {
   conversation_id id = 0;
   while (id == 0 || entries.count(id) != 0)
     id = random();
   auto& e = entries[id];
   e.record.id = id;
-  e.record.owner_uid = uid;
+  give_to(who, e.record);
   e.record.model = model;
   e.record.created_unix_ms = e.record.accessed_unix_ms = now_unix_ms();
   e.chunks.emplace();
@@ -255,7 +268,7 @@ result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
 }
 
 result<turn_opened> catalog_state::turn_of(const find_turn& m) {
-  BOOST_OUTCOME_TRY(e, owned(m.conversation, m.uid));
+  BOOST_OUTCOME_TRY(e, readable(m.conversation, m.who));
   return turn_opened{m.conversation,
                      e->turns.empty() ? writer_actor{} : e->turns.back()};
 }
@@ -344,6 +357,8 @@ void catalog_state::writer_down(const caf::down_msg& m) {
 /// Running turns write with the handles of the newest view, too.
 void catalog_state::follow(const view_ptr& newest) {
   view = newest;
+  options.abandon_after = view->tuned.abandon_after;
+  options.recompute_on_read = view->tuned.recompute_on_read;
   for (auto& [id, e] : entries)
     for (const auto& turn : e.turns)
       self->send(turn, view_changed{newest});
@@ -410,6 +425,7 @@ catalog_self::behavior_type catalog(catalog_state::pointer self,
       [&state](const show_conversation& m) { return state.show(m); },
       [&state](const remove_conversation& m) { return state.remove(m); },
       [&state](const pin_conversation& m) { return state.pin(m); },
+      [&state](const share_conversation& m) { return state.share(m); },
       [&state](const split_conversation& m) { return state.split(m); },
       [&state](const drain_turns& m) { return state.drain(m); },
       [&state](const drain_grace_over&) { state.cancel_all(); },

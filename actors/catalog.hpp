@@ -1,6 +1,7 @@
 // The catalog: every conversation's metadata, tokens, chunk names and ledger,
 // and who may write it. One writer at a time: a second turn gets
-// conversation_busy. Another owner's conversation is not_found.
+// conversation_busy. Another owner's conversation is not_found, unless it is
+// shared with a group of who asks: then it can be read and forked.
 //
 // Metadata of all conversations is in memory; the chunks (tokens and ledger)
 // of one are read when first needed. While a turn runs, its generation tells
@@ -85,8 +86,9 @@ struct catalog_state {
   ~catalog_state();
 
   void load_all();
-  result<entry*> owned(conversation_id id, std::uint32_t uid);
-  void with_chunks(conversation_id id, std::uint32_t uid,
+  result<entry*> readable(conversation_id id, const principal& who);
+  result<entry*> owned(conversation_id id, const principal& who);
+  void with_chunks(conversation_id id, const result<entry*>& found,
                    std::function<void(const result<entry*>&)> then);
   void load(conversation_id id, entry& e,
             std::function<void(const result<entry*>&)> then);
@@ -103,7 +105,8 @@ struct catalog_state {
   caf::result<result<turn_opened>> open(const open_turn& m);
   result<turn_opened> start_turn(entry& e, const open_turn& m);
   result<entry*> create(const open_turn& m, const hosted_model& hosted);
-  entry& add_entry(std::uint32_t uid, const std::string& model);
+  std::optional<error> over_quota(const principal& who, bool one_more) const;
+  entry& add_entry(const principal& who, const std::string& model);
   result<import_opened> begin_import(const open_import& m);
   result<import_opened> import_of(const find_import& m);
   result<turn_opened> turn_of(const find_turn& m);
@@ -127,6 +130,8 @@ struct catalog_state {
   void remove_now(conversation_id id, reply_to<acknowledged> reply);
   void removed(conversation_id id);
   caf::result<record_result> pin(const pin_conversation& m);
+  caf::result<record_result> share(const share_conversation& m);
+  caf::result<record_result> amend(entry& e);
   caf::result<record_result> split(const split_conversation& m);
   void split_loaded(entry& e, fork_waiting w);
   void fork_now(entry& e, fork_waiting w);

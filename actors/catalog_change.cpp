@@ -38,10 +38,27 @@ void catalog_state::write_record(
 }
 
 caf::result<record_result> catalog_state::pin(const pin_conversation& m) {
-  auto found = owned(m.conversation, m.uid);
+  auto found = owned(m.conversation, m.who);
   if (!found) return failed_with<conversation_record>(found.error());
-  auto& e = *found.value();
-  e.record.pinned = m.pinned;
+  found.value()->record.pinned = m.pinned;
+  return amend(*found.value());
+}
+
+caf::result<record_result> catalog_state::share(const share_conversation& m) {
+  auto found = owned(m.conversation, m.who);
+  if (!found) return failed_with<conversation_record>(found.error());
+  // A name that was mistyped might be another group's.
+  if (!m.group.empty() && !m.who.in_group(m.group))
+    return failed_with<conversation_record>(
+        {error_code::forbidden,
+         m.who.name() + " is not in a group '" + m.group + "'"});
+  found.value()->record.group = m.group;
+  return amend(*found.value());
+}
+
+/// Writes the record, which has changed.
+caf::result<record_result> catalog_state::amend(entry& e) {
+  const amend_turn news{e.record.pinned, e.record.group};
   reply_to<conversation_record> reply;
   auto promise = owe(reply);
   auto answer = [reply, record = e.record](const acknowledgement& done) {
@@ -55,10 +72,10 @@ caf::result<record_result> catalog_state::pin(const pin_conversation& m) {
   // A turn writes this record itself as it goes, so each must know.
   for (const auto& turn : e.turns)
     if (turn != e.turns.back())
-      self->request(turn, turn_timeout, pin_turn{m.pinned})
+      self->request(turn, turn_timeout, news)
           .then([](const acknowledgement&) {}, [](const caf::error&) {});
-  self->request(e.turns.back(), turn_timeout, pin_turn{m.pinned})
-      .then(answer, [this, answer, id = m.conversation](const caf::error&) {
+  self->request(e.turns.back(), turn_timeout, news)
+      .then(answer, [this, answer, id = e.record.id](const caf::error&) {
         if (auto it = entries.find(id); it != entries.end())
           write_record(it->second.record, answer);
         else
@@ -69,7 +86,7 @@ caf::result<record_result> catalog_state::pin(const pin_conversation& m) {
 
 caf::result<acknowledgement> catalog_state::remove(
     const remove_conversation& m) {
-  auto found = owned(m.conversation, m.uid);
+  auto found = owned(m.conversation, m.who);
   if (!found) return failed_with<acknowledged>(found.error());
   auto& e = *found.value();
   if (e.busy())
@@ -134,9 +151,11 @@ void catalog_state::removed(conversation_id id) {
 }
 
 caf::result<record_result> catalog_state::split(const split_conversation& m) {
+  if (auto over = over_quota(m.who, true))
+    return failed_with<conversation_record>(*over);
   reply_to<conversation_record> reply;
   auto promise = owe(reply);
-  with_chunks(m.conversation, m.uid,
+  with_chunks(m.conversation, readable(m.conversation, m.who),
               [this, m, reply](const result<entry*>& found) {
                 if (found)
                   split_loaded(*found.value(), {m, reply});
@@ -168,6 +187,7 @@ void catalog_state::fork_now(entry& e, fork_waiting w) {
   record.parent = w.command.conversation;
   record.forked_at = record.positions = w.command.position;
   record.pinned = false;
+  give_to(w.command.who, record);
   record.state = turn_state::complete;
   record.created_unix_ms = record.accessed_unix_ms = now_unix_ms();
   const auto last = record.positions - 1;

@@ -25,6 +25,8 @@ digest root_of_import(const import_declaration& declared,
 result<import_opened> catalog_state::begin_import(const open_import& m) {
   if (draining)
     return fail(error_code::unavailable, "the daemon is shutting down");
+  if (auto over = over_quota(m.who, true))
+    return fail(over->code, over->context);
   std::uint32_t running = 0;
   for (const auto& [id, e] : entries)
     running += e.import ? 1 : 0;
@@ -32,7 +34,7 @@ result<import_opened> catalog_state::begin_import(const open_import& m) {
     return fail(
         error_code::overloaded,
         std::to_string(running) + " conversations are being brought already");
-  auto& e = add_entry(m.uid, m.declared.model);
+  auto& e = add_entry(m.who, m.declared.model);
   auto& r = e.record;
   r.fingerprint = m.declared.fingerprint;
   r.origin = "brought:" + conversation_text(r.id);
@@ -55,7 +57,7 @@ result<import_opened> catalog_state::begin_import(const open_import& m) {
 }
 
 result<import_opened> catalog_state::import_of(const find_import& m) {
-  BOOST_OUTCOME_TRY(e, owned(m.conversation, m.uid));
+  BOOST_OUTCOME_TRY(e, owned(m.conversation, m.who));
   if (e->import) return import_opened{m.conversation, e->import};
   if (e->busy())
     return fail(

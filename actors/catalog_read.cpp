@@ -58,10 +58,12 @@ result<std::shared_ptr<const positions_located>> locate_in(
 caf::result<locate_result> catalog_state::locate(const locate_positions& m) {
   reply_to<std::shared_ptr<const positions_located>> reply;
   auto promise = owe(reply);
-  with_chunks(m.conversation, m.uid, [m, reply](const result<entry*>& e) {
-    reply(e ? locate_in(*e.value(), m)
-            : locate_result(fail(e.error().code, e.error().context)));
-  });
+  with_chunks(
+      m.conversation, readable(m.conversation, m.who),
+      [m, reply](const result<entry*>& e) {
+        reply(e ? locate_in(*e.value(), m)
+                : locate_result(fail(e.error().code, e.error().context)));
+      });
   return promise;
 }
 
@@ -88,7 +90,7 @@ caf::result<token_ids_result> catalog_state::ids(const get_token_ids& m) {
 list_result catalog_state::list(const list_conversations& m) {
   std::vector<const entry*> found;
   for (const auto& [id, e] : entries)
-    if (e.record.owner_uid == m.uid && !e.removing &&
+    if (may_read(m.who, e.record) && !e.removing &&
         (m.model.empty() || e.record.model == m.model))
       found.push_back(&e);
   const auto count = m.limit == 0
@@ -112,15 +114,18 @@ list_result catalog_state::list(const list_conversations& m) {
 caf::result<show_result> catalog_state::show(const show_conversation& m) {
   reply_to<std::shared_ptr<const conversation_shown>> reply;
   auto promise = owe(reply);
-  with_chunks(m.conversation, m.uid, [reply](const result<entry*>& e) {
-    if (!e) return reply(show_result(fail(e.error().code, e.error().context)));
-    auto shown = std::make_shared<conversation_shown>();
-    shown->record = e.value()->record;
-    if (e.value()->busy()) shown->record.state = turn_state::running;
-    shown->chunks = *e.value()->chunks;
-    shown->durable = e.value()->durable;
-    reply(show_result(std::shared_ptr<const conversation_shown>(shown)));
-  });
+  with_chunks(
+      m.conversation, readable(m.conversation, m.who),
+      [reply](const result<entry*>& e) {
+        if (!e)
+          return reply(show_result(fail(e.error().code, e.error().context)));
+        auto shown = std::make_shared<conversation_shown>();
+        shown->record = e.value()->record;
+        if (e.value()->busy()) shown->record.state = turn_state::running;
+        shown->chunks = *e.value()->chunks;
+        shown->durable = e.value()->durable;
+        reply(show_result(std::shared_ptr<const conversation_shown>(shown)));
+      });
   return promise;
 }
 

@@ -196,9 +196,10 @@ void conversation_writer::note(const mark_chunk& m) {
   if (m.lens) chunk.lens = *m.lens;
 }
 
-void conversation_writer::pin_record(
-    bool pinned, std::function<void(const acknowledgement&)> then) {
-  record.pinned = pinned;
+void conversation_writer::amend_record(
+    const amend_turn& m, std::function<void(const acknowledgement&)> then) {
+  record.pinned = m.pinned;
+  record.group = m.group;
   write({put_conversation{record}}, [then](const result<ops_written>& outcome) {
     then(outcome ? acknowledgement(acknowledged{})
                  : failed_with<acknowledged>(outcome.error()));

@@ -76,9 +76,9 @@ struct conversation_writer {
             std::optional<presence> activations, std::optional<presence> lens);
   void note(const mark_chunk& m);
   void lose_durability(const error& why);
-  /// Pins the conversation; `then` gets the outcome.
-  void pin_record(bool pinned,
-                  std::function<void(const acknowledgement&)> then);
+  /// Changes the conversation's record; `then` gets the outcome.
+  void amend_record(const amend_turn& m,
+                    std::function<void(const acknowledgement&)> then);
 
   view_ptr view;
   conversation_record record;

@@ -229,7 +229,10 @@ disk_self::behavior_type disk(disk_state::pointer self,
         return ops_written{};
       },
       [self](const get_disk_status&) { return self->state.status; },
-      [self](const view_changed& m) { self->state.view = m.view; },
+      [self](const view_changed& m) {
+        self->state.view = m.view;
+        self->state.options.retention = m.view->tuned.retention;
+      },
       [self](const commit_due&) {
         self->state.commit_armed = false;
         self->state.commit();

@@ -251,7 +251,7 @@ void generation_state::fail_turn(const error& why) {
   finished = true;
   failure = why;
   ended_as = end_state();
-  spdlog::warn("generation {}: {}", record.id, lamina::to_string(why));
+  spdlog::warn("generation: {}: {}", record.id, lamina::to_string(why));
   if (!early.empty()) watched = true;
   for (auto& [promise, watch] : std::exchange(early, {}))
     promise.deliver(watch_result(fail(why.code, why.context)));
@@ -287,7 +287,7 @@ generation_self::behavior_type generation(
       [&state](const leave_turn& m) { state.leave(m.viewer.address()); },
       [&state](const cancel_turn&) { state.cancel(); },
       [&state](const mark_chunk& m) { state.note(m); },
-      [&state](const pin_turn& m) { return state.pin(m.pinned); },
+      [&state](const amend_turn& m) { return state.amend(m); },
       [&state](const sequence_advanced& m) { state.advance(*m.progress); },
       [&state](const sequence_failed& m) { state.fail_turn(m.reason); },
       [&state](const view_changed& m) { state.view = m.view; },

@@ -109,7 +109,7 @@ struct generation_state : conversation_writer {
                 written_handler then) override;
   void credit_returned(std::uint64_t bytes) override;
   void settled() override { end_when_served(); }
-  caf::result<acknowledgement> pin(bool pinned);
+  caf::result<acknowledgement> amend(const amend_turn& m);
   bool drained() const { return finished && outstanding == 0; }
   bool came_to_nothing() const { return log.size() == turn_first; }
   std::optional<turn_state> end_state() const;

@@ -166,10 +166,10 @@ void generation_state::credit_returned(std::uint64_t bytes) {
   if (sequence) self->send(plan.hosted.actor, return_credit{*sequence, bytes});
 }
 
-caf::result<acknowledgement> generation_state::pin(bool pinned) {
+caf::result<acknowledgement> generation_state::amend(const amend_turn& m) {
   using promise_type = caf::typed_response_promise<acknowledgement>;
   auto promise = self->make_response_promise<promise_type>();
-  pin_record(pinned, [promise](const acknowledgement& done) mutable {
+  amend_record(m, [promise](const acknowledgement& done) mutable {
     promise.deliver(done);
   });
   return promise;

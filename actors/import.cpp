@@ -262,10 +262,10 @@ void import_state::ask_disk(const disk_actor& whom, write_ops command,
             [then](const caf::error& e) { then(no_answer_from("disk", e)); });
 }
 
-caf::result<acknowledgement> import_state::pin(bool pinned) {
+caf::result<acknowledgement> import_state::amend(const amend_turn& m) {
   using promise_type = caf::typed_response_promise<acknowledgement>;
   auto promise = self->make_response_promise<promise_type>();
-  pin_record(pinned, [promise](const acknowledgement& done) mutable {
+  amend_record(m, [promise](const acknowledgement& done) mutable {
     promise.deliver(done);
   });
   return promise;
@@ -291,7 +291,7 @@ import_actor::behavior_type import(import_state::pointer self,
       [&state](const cancel_turn&) { state.break_off(); },
       [&state](const mark_chunk& m) { state.note(m); },
       [&state](const view_changed& m) { state.view = m.view; },
-      [&state](const pin_turn& m) { return state.pin(m.pinned); },
+      [&state](const amend_turn& m) { return state.amend(m); },
       [&state](const bring_rows& m) { return state.bring(m); },
       [&state](const bring_lens& m) { return state.bring(m); },
       [&state](const end_import& m) { return state.end(m); },

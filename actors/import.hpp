@@ -56,7 +56,7 @@ struct import_state : conversation_writer {
                 written_handler then) override;
   void credit_returned(std::uint64_t bytes) override;
   void settled() override;
-  caf::result<acknowledgement> pin(bool pinned);
+  caf::result<acknowledgement> amend(const amend_turn& m);
 
   static inline const char* name = "import";
   pointer self;

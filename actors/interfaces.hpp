@@ -12,6 +12,8 @@
 
 #include "actors/hosting_messages.hpp"
 #include "actors/messages.hpp"
+#include "actors/request_statistics.hpp"
+#include "actors/tunables.hpp"
 
 namespace lamina {
 
@@ -121,7 +123,7 @@ using writer_actor =
     caf::typed_actor<answers<watch_turn, watch_result>, reacts_to<leave_turn>,
                      answers<follow_lens, lens_grew>, reacts_to<cancel_turn>,
                      reacts_to<mark_chunk>, reacts_to<view_changed>,
-                     answers<pin_turn, acknowledgement>>;
+                     answers<amend_turn, acknowledgement>>;
 
 /// One running turn: between the model, the write path and its viewers. It
 /// outlives the session that began it and ends when all of it is durable.
@@ -158,6 +160,7 @@ using catalog_actor = caf::typed_actor<
     answers<show_conversation, show_result>,
     answers<remove_conversation, acknowledgement>,
     answers<pin_conversation, record_result>,
+    answers<share_conversation, record_result>,
     answers<split_conversation, record_result>,
     answers<drain_turns, turns_drained>,
     answers<get_catalog_status, catalog_status>, reacts_to<view_changed>>;
@@ -207,12 +210,25 @@ struct follow_views {
   session_actor session;
 };
 
+/// A reload: what may change while the daemon runs, and the whole of it as
+/// describe() says it.
+struct reconfigure {
+  tunables tuned;
+  std::shared_ptr<const std::string> configuration;
+};
+
+/// What requests came to, since it was started.
+using recorder_actor =
+    caf::typed_actor<reacts_to<request_ended>,
+                     answers<get_request_statistics, request_statistics>>;
+
 /// Starts all of the above, restarts what dies, publishes who is there.
 using supervisor_actor =
     caf::typed_actor<answers<get_view, view_ptr>, reacts_to<follow_views>,
                      reacts_to<model_loaded>, reacts_to<model_refused>,
                      reacts_to<connections_changed>, reacts_to<damage_found>,
-                     reacts_to<book_learned>, answers<get_status, std::string>,
+                     reacts_to<book_learned>, reacts_to<reconfigure>,
+                     answers<get_status, std::string>,
                      answers<load_model, model_hosted>,
                      answers<unload_model, acknowledgement>,
                      answers<drain_system, acknowledgement>>;
@@ -256,6 +272,9 @@ struct system_view {
   book_shelf_ptr books = std::make_shared<const book_shelf>();
   std::map<std::string, hosted_model> models;
   system_budgets budgets;
+  recorder_actor recorder;
+  tunables tuned;
+  std::shared_ptr<const std::string> configuration;  // JSON; null: none
   hosting_policy hosting;
 
   const shard_actor& shard_of(const digest& name) const {

@@ -32,6 +32,7 @@
 #include "actors/lens/readout.hpp"
 #include "actors/measure/codec_rates.hpp"
 #include "actors/model/engine.hpp"
+#include "actors/principal.hpp"
 #include "actors/search/hits.hpp"
 #include "actors/search/scorer.hpp"
 #include "actors/search/selection.hpp"
@@ -403,15 +404,16 @@ struct turn_watched {
 };
 using watch_result = result<turn_watched>;
 struct cancel_turn {};
-/// Pins or unpins the conversation that this turn is writing.
-struct pin_turn {
+/// What changed of the conversation that this turn is writing.
+struct amend_turn {
   bool pinned = true;
+  std::string group;
 };
 
 // ---- catalog --------------------------------------------------------------
 
 struct open_turn {
-  std::uint32_t uid = 0;
+  principal who;
   std::string model;
   conversation_id conversation = 0;  // 0: a new one
   std::shared_ptr<const turn_options> options;
@@ -459,13 +461,13 @@ struct import_declaration {
 };
 /// Begins a conversation whose activations were computed elsewhere.
 struct open_import {
-  std::uint32_t uid = 0;
+  principal who;
   import_declaration declared;
   caf::strong_actor_ptr session;  // that brings it: it ends with this one
 };
 /// The import that writes a conversation: conversation_busy when a turn does.
 struct find_import {
-  std::uint32_t uid = 0;
+  principal who;
   conversation_id conversation = 0;
 };
 /// Everything of the conversation up to here is synced.
@@ -476,7 +478,7 @@ struct positions_made_durable {
 
 /// Which conversation, and who asks: another's is not_found.
 struct locate_positions {
-  std::uint32_t uid = 0;
+  principal who;
   conversation_id conversation = 0;
   std::vector<position_t> positions;
   std::uint32_t context = 0;  // tokens before the first position
@@ -508,13 +510,13 @@ struct get_token_ids {
 using token_ids_result = result<std::vector<token_id>>;
 
 struct list_conversations {
-  std::uint32_t uid = 0;
+  principal who;
   std::string model;
   std::uint32_t limit = 0;
 };
 using list_result = result<std::vector<conversation_record>>;
 struct show_conversation {
-  std::uint32_t uid = 0;
+  principal who;
   conversation_id conversation = 0;
 };
 struct conversation_shown {
@@ -524,22 +526,28 @@ struct conversation_shown {
 };
 using show_result = result<std::shared_ptr<const conversation_shown>>;
 struct remove_conversation {
-  std::uint32_t uid = 0;
+  principal who;
   conversation_id conversation = 0;
 };
 struct pin_conversation {
-  std::uint32_t uid = 0;
+  principal who;
   conversation_id conversation = 0;
   bool pinned = true;
 };
+/// Its group may read it; an empty one: nobody but the owner.
+struct share_conversation {
+  principal who;
+  conversation_id conversation = 0;
+  std::string group;
+};
 struct split_conversation {
-  std::uint32_t uid = 0;
+  principal who;
   conversation_id conversation = 0;
   position_t position = 0;
 };
 using record_result = result<conversation_record>;
 struct find_turn {
-  std::uint32_t uid = 0;
+  principal who;
   conversation_id conversation = 0;
 };
 /// No new turns; the reply comes when the running ones have ended. Those that
@@ -618,7 +626,7 @@ struct restore_lens {
 
 /// A position was clicked: its neighbours will be.
 struct warm_neighbours {
-  std::uint32_t uid = 0;
+  principal who;
   conversation_id conversation = 0;
   position_t position = 0;
   bool activations = false;  // else lens records
@@ -814,9 +822,18 @@ struct send_frame {
   std::uint32_t request = 0;
   frame_kind kind = frame_kind::response;
   std::shared_ptr<const std::vector<std::byte>> frame;
+  std::uint16_t failed = 0;  // a terminal's error code; 0: it is none
 };
 struct frame_sent {};
 struct cancel_request {};
+
+/// A request's last frame is on its way.
+struct request_ended {
+  wire::Body type = wire::Body::NONE;
+  std::uint16_t failed = 0;  // an error code; 0: it did not fail
+  std::uint64_t took_us = 0;
+};
+struct get_request_statistics {};
 
 /// Found by argument-dependent lookup for every type of ours, and for the
 /// standard containers of them: what may travel in a message unserialised.

@@ -19,7 +19,7 @@ void prefetch_state::warm(const warm_neighbours& m) {
   for (auto chunk = chunk_of(first); chunk <= chunk_of(last); ++chunk) {
     if (chunk == chunk_of(m.position) && !m.activations) continue;
     locate_positions where;
-    where.uid = m.uid;
+    where.who = m.who;
     where.conversation = m.conversation;
     where.positions = {first_position(chunk)};
     self->request(view->catalog, caf::infinite, std::move(where))
@@ -55,7 +55,11 @@ prefetch_actor::behavior_type prefetch(prefetch_state::pointer self,
   self->state.view = std::move(view);
   return {
       [self](const warm_neighbours& m) { self->state.warm(m); },
-      [self](const view_changed& m) { self->state.view = m.view; },
+      [self](const view_changed& m) {
+        self->state.view = m.view;
+        self->state.options = {m.view->tuned.prefetch_enabled,
+                               m.view->tuned.prefetch_range};
+      },
   };
 }
 

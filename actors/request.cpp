@@ -1,7 +1,5 @@
 #include "actors/request.hpp"
 
-#include <unistd.h>
-
 namespace lamina {
 
 result<conversation_id> read_conversation(const std::string& text) {
@@ -20,11 +18,15 @@ wire::TokenT to_wire(const placed_token& t) {
   return w;
 }
 
-wire::ConversationT to_wire(const conversation_record& r) {
+wire::ConversationT to_wire(const conversation_record& r,
+                            const principal& who) {
   wire::ConversationT w;
   w.id = conversation_text(r.id);
   w.model = r.model;
   w.owner_uid = r.owner_uid;
+  w.owner = r.owner_token;
+  w.group = r.group;
+  w.yours = owns(who, r);
   w.created_unix_ms = r.created_unix_ms;
   w.accessed_unix_ms = r.accessed_unix_ms;
   w.pinned = r.pinned;
@@ -41,10 +43,6 @@ wire::ConversationT to_wire(const conversation_record& r) {
   w.width = r.shape.width;
   w.dtype = static_cast<std::uint8_t>(r.shape.element);
   return w;
-}
-
-bool is_operator(std::uint32_t uid) {
-  return uid == 0 || uid == ::geteuid();
 }
 
 wire::HoldingT to_wire(const usage& u) {

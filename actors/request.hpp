@@ -19,7 +19,7 @@ namespace lamina {
 
 struct request_context {
   std::uint32_t request = 0;
-  std::uint32_t uid = 0;
+  principal who;
   std::chrono::steady_clock::time_point received;
   session_actor session;
   view_ptr view;
@@ -40,11 +40,16 @@ void send_response(Self* self, const request_context& ctx, frame_kind kind,
                    std::span<const std::byte> payload, Then then) {
   auto encoded = try_encode_frame(kind, ctx.request, body, payload);
   if (!encoded) kind = frame_kind::terminal;  // it is an error now
+  const auto* refusal = body.AsError();
+  const auto failed = !encoded
+                          ? static_cast<std::uint16_t>(encoded.error().code)
+                      : refusal ? refusal->code
+                                : std::uint16_t{0};
   auto frame = std::make_shared<const std::vector<std::byte>>(
       encoded ? std::move(encoded).value()
               : encode_frame(kind, ctx.request, error_body(encoded.error())));
   self->request(ctx.session, caf::infinite,
-                send_frame{ctx.request, kind, std::move(frame)})
+                send_frame{ctx.request, kind, std::move(frame), failed})
       .then([then](const frame_sent&) mutable { then(); },
             [self](const caf::error&) { self->quit(); });
 }
@@ -82,12 +87,9 @@ result<conversation_id> read_conversation(const std::string& text);
 
 wire::TokenT to_wire(const placed_token& t);
 /// Without tokens and ledger.
-wire::ConversationT to_wire(const conversation_record& r);
+wire::ConversationT to_wire(const conversation_record& r, const principal& who);
 wire::HoldingT to_wire(const usage& u);
 std::string_view to_string(answer_source s);
-
-/// Whoever runs the daemon: its own user, and root.
-bool is_operator(std::uint32_t uid);
 
 /// Spawns a request whose state has `ctx` and `run()`; a cancel ends it.
 template <class State>

@@ -85,7 +85,7 @@ void activations_request_state::run() {
                  "more than " + std::to_string(limits::positions_max) +
                      " positions in one request"});
   locate_positions where;
-  where.uid = ctx.uid;
+  where.who = ctx.who;
   where.conversation = id.value();
   // One position a chunk says all; the last one proves that the range exists.
   where.positions.push_back(ask->position_begin);
@@ -108,7 +108,7 @@ void activations_request_state::located(const positions_located& found) {
   chunks.pop_back();
   if (auto wrong = choose_slots()) return stop(*wrong);
   self->send(ctx.view->prefetch,
-             warm_neighbours{ctx.uid, record.id, ask->position_begin, true});
+             warm_neighbours{ctx.who, record.id, ask->position_begin, true});
   auto source = self->spawn<caf::linked>(rows, ctx.view);
   rows_source = rows_actor(source);
   load_next();

@@ -76,7 +76,7 @@ void bench_request_state::run() {
   auto id = read_conversation(ask->conversation);
   if (!id) return stop(id.error());
   self->request(ctx.view->catalog, caf::infinite,
-                show_conversation{ctx.uid, id.value()})
+                show_conversation{ctx.who, id.value()})
       .then(
           [this](const show_result& found) {
             if (!found) return stop(found.error());

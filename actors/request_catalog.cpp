@@ -13,6 +13,7 @@ struct catalog_request_state {
 
   void run();
   void status();
+  void configuration();
   void list(const wire::ListConversationsT& m);
   void send_list(std::size_t begin);
   template <class Command>
@@ -36,9 +37,15 @@ void catalog_request_state::status() {
           unavailable(self, ctx, "supervisor"));
 }
 
+void catalog_request_state::configuration() {
+  wire::ConfigurationT answer;
+  if (ctx.view->configuration) answer.json = *ctx.view->configuration;
+  send_terminal(self, ctx, make_body(std::move(answer)));
+}
+
 void catalog_request_state::list(const wire::ListConversationsT& m) {
   self->request(ctx.view->catalog, caf::infinite,
-                list_conversations{ctx.uid, m.model, m.limit})
+                list_conversations{ctx.who, m.model, m.limit})
       .then(
           [this](const list_result& all) {
             if (!all) return send_error(self, ctx, all.error());
@@ -54,7 +61,7 @@ void catalog_request_state::send_list(std::size_t begin) {
   wire::ConversationsT answer;
   for (auto i = begin; i < end; ++i)
     answer.conversations.push_back(
-        std::make_unique<wire::ConversationT>(to_wire(listed[i])));
+        std::make_unique<wire::ConversationT>(to_wire(listed[i], ctx.who)));
   answer.last = end == listed.size();
   if (answer.last)
     return send_terminal(self, ctx, make_body(std::move(answer)));
@@ -62,21 +69,22 @@ void catalog_request_state::send_list(std::size_t begin) {
                 {}, [this, end] { send_list(end); });
 }
 
-/// Pin and fork: the answer is the conversation as it is then.
+/// Pin, share and fork: the answer is the conversation as it is then.
 template <class Command>
 void catalog_request_state::change(Command command) {
   self->request(ctx.view->catalog, caf::infinite, std::move(command))
       .then(
           [this](const record_result& changed) {
             if (!changed) return send_error(self, ctx, changed.error());
-            send_terminal(self, ctx, make_body(to_wire(changed.value())));
+            send_terminal(self, ctx,
+                          make_body(to_wire(changed.value(), ctx.who)));
           },
           unavailable(self, ctx, "catalog"));
 }
 
 void catalog_request_state::remove(conversation_id id) {
   self->request(ctx.view->catalog, caf::infinite,
-                remove_conversation{ctx.uid, id})
+                remove_conversation{ctx.who, id})
       .then(
           [this](const acknowledgement& removed) {
             if (!removed) return send_error(self, ctx, removed.error());
@@ -94,16 +102,21 @@ void catalog_request_state::run() {
       send_error(self, ctx, id.error());
   };
   if (body.AsGetStatus()) return status();
+  if (body.AsGetConfiguration()) return configuration();
   if (const auto* m = body.AsListConversations()) return list(*m);
   if (const auto* m = body.AsDeleteConversation())
     return with_id(m->conversation, [&](conversation_id id) { remove(id); });
   if (const auto* m = body.AsPinConversation())
     return with_id(m->conversation, [&](conversation_id id) {
-      change(pin_conversation{ctx.uid, id, m->pinned});
+      change(pin_conversation{ctx.who, id, m->pinned});
+    });
+  if (const auto* m = body.AsShareConversation())
+    return with_id(m->conversation, [&](conversation_id id) {
+      change(share_conversation{ctx.who, id, m->group});
     });
   if (const auto* m = body.AsForkConversation())
     return with_id(m->conversation, [&](conversation_id id) {
-      change(split_conversation{ctx.uid, id, m->position});
+      change(split_conversation{ctx.who, id, m->position});
     });
   send_error(self, ctx,
              {error_code::malformed_frame,

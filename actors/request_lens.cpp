@@ -70,7 +70,7 @@ void lens_request_state::click() {
   if (auto wrong = check(asked)) return stop(*wrong);
   ask = {asked.layers, asked.top_k};
   locate_positions where;
-  where.uid = ctx.uid;
+  where.who = ctx.who;
   where.conversation = id.value();
   where.positions = asked.positions;
   std::sort(where.positions.begin(), where.positions.end());
@@ -92,7 +92,7 @@ void lens_request_state::located(const positions_located& found) {
   context = found.context;
   group_positions(found);
   self->send(ctx.view->prefetch,
-             warm_neighbours{ctx.uid, record.id,
+             warm_neighbours{ctx.who, record.id,
                              found.positions.front().position, false});
   find_block();
 }
@@ -325,7 +325,7 @@ void lens_request_state::load_next_row(const ready_rows& ready) {
 /// The tail of a running turn takes another name when it is full, and that may
 /// be while this one's records were computed.
 void lens_request_state::load_renamed_row(const ready_rows& ready) {
-  locate_positions where{ctx.uid, record.id, {}, 0};
+  locate_positions where{ctx.who, record.id, {}, 0};
   where.positions.push_back(groups[current].back().position);
   self->request(ctx.view->catalog, caf::infinite, std::move(where))
       .then(

@@ -46,7 +46,7 @@ void lens_request_state::read_range() {
 }
 
 void lens_request_state::follow_turn() {
-  self->request(ctx.view->catalog, caf::infinite, find_turn{ctx.uid, asked_id})
+  self->request(ctx.view->catalog, caf::infinite, find_turn{ctx.who, asked_id})
       .then(
           [this](const result<turn_opened>& found) {
             if (!found) return stop(found.error());
@@ -86,7 +86,7 @@ void lens_request_state::turn_gone() {
 /// How long the conversation is.
 void lens_request_state::measure() {
   self->request(ctx.view->catalog, caf::infinite,
-                locate_positions{ctx.uid, asked_id, {}, 0})
+                locate_positions{ctx.who, asked_id, {}, 0})
       .then(
           [this](const locate_result& found) {
             if (!found) return stop(found.error());
@@ -136,7 +136,7 @@ void lens_request_state::next_round() {
     return;
   }
   relocated = false;
-  locate_positions where{ctx.uid, asked_id, {}, 0};
+  locate_positions where{ctx.who, asked_id, {}, 0};
   const auto round_end =
       std::min(limit(), first_position(chunk_of(cursor) + 1));
   for (auto p = cursor; p < round_end; ++p)
@@ -162,7 +162,7 @@ void lens_request_state::round_located(const positions_located& found) {
 /// The chunk's name may have changed since the round began.
 void lens_request_state::relocate() {
   relocated = true;
-  locate_positions where{ctx.uid, record.id, {}, 0};
+  locate_positions where{ctx.who, record.id, {}, 0};
   for (const auto& at : groups[current].positions)
     where.positions.push_back(at.position);
   self->request(ctx.view->catalog, caf::infinite, std::move(where))

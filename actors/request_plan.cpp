@@ -90,7 +90,7 @@ std::optional<error> plan_request_state::choose() {
 
 void plan_request_state::find_conversations() {
   self->request(ctx.view->catalog, caf::infinite,
-                list_conversations{ctx.uid, model, 0})
+                list_conversations{ctx.who, model, 0})
       .then(
           [this](const list_result& found) {
             if (!found) return stop(found.error());
@@ -109,7 +109,7 @@ void plan_request_state::show_next() {
   const auto id = conversations.back();
   conversations.pop_back();
   self->request(ctx.view->catalog, caf::infinite,
-                show_conversation{ctx.uid, id})
+                show_conversation{ctx.who, id})
       .then(
           [this](const show_result& found) {
             if (found) take_chunks(*found.value());

@@ -145,7 +145,7 @@ void put_request_state::begin(const wire::PutConversationT& put) {
   if (!declared) return stop(declared.error());
   self->request(
           ctx.view->catalog, caf::infinite,
-          open_import{ctx.uid, std::move(declared).value(),
+          open_import{ctx.who, std::move(declared).value(),
                       caf::actor_cast<caf::strong_actor_ptr>(ctx.session)})
       .then(
           [this](const result<import_opened>& opened) {
@@ -165,7 +165,7 @@ void put_request_state::pass_on(const std::string& conversation,
   if (!id) return stop(id.error());
   auto carried = std::make_shared<Command>(std::move(command));
   self->request(ctx.view->catalog, caf::infinite,
-                find_import{ctx.uid, id.value()})
+                find_import{ctx.who, id.value()})
       .then(
           [this, carried](const result<import_opened>& found) {
             if (!found) return stop(found.error());

@@ -105,7 +105,7 @@ void search_request_state::locate_query() {
   auto id = read_conversation(ask->conversation);
   if (!id) return stop(id.error());
   locate_positions where;
-  where.uid = ctx.uid;
+  where.who = ctx.who;
   where.conversation = id.value();
   where.positions = {ask->position};
   self->request(ctx.view->catalog, caf::infinite, std::move(where))
@@ -161,7 +161,7 @@ void search_request_state::ask_by(std::vector<float> vector) {
 
 void search_request_state::list() {
   self->request(ctx.view->catalog, caf::infinite,
-                list_conversations{ctx.uid, {}, 0})
+                list_conversations{ctx.who, {}, 0})
       .then(
           [this](const list_result& owned) {
             if (!owned) return stop(owned.error());

@@ -75,7 +75,7 @@ void show_request_state::run() {
   auto id = read_conversation(ask->conversation);
   if (!id) return send_error(self, ctx, id.error());
   self->request(ctx.view->catalog, caf::infinite,
-                show_conversation{ctx.uid, id.value()})
+                show_conversation{ctx.who, id.value()})
       .then(
           [this](const show_result& found) {
             if (!found) return send_error(self, ctx, found.error());
@@ -88,7 +88,7 @@ void show_request_state::run() {
 /// Of chunks from `begin` on.
 void show_request_state::next_frame(std::size_t begin) {
   const auto& chunks = shown->chunks;
-  answer = lamina::to_wire(shown->record);
+  answer = lamina::to_wire(shown->record, ctx.who);
   answer.positions = 0;
   for (const auto& chunk : chunks)
     answer.positions += static_cast<position_t>(chunk.tokens.size());

@@ -66,7 +66,7 @@ std::optional<error> check(const wire::GenerateT& g) {
 void turn_request_state::generate(const wire::GenerateT& g) {
   if (auto wrong = check(g)) return send_error(self, ctx, *wrong);
   open_turn open;
-  open.uid = ctx.uid;
+  open.who = ctx.who;
   open.model = g.model;
   if (!g.conversation.empty()) {
     auto id = read_conversation(g.conversation);
@@ -99,7 +99,7 @@ void turn_request_state::attach(const wire::AttachT& a) {
   auto id = read_conversation(a.conversation);
   if (!id) return send_error(self, ctx, id.error());
   self->request(ctx.view->catalog, caf::infinite,
-                find_turn{ctx.uid, id.value()})
+                find_turn{ctx.who, id.value()})
       .then(
           [this, from = a.from_position,
            wait = a.wait_durable](const result<turn_opened>& found) {
@@ -142,7 +142,7 @@ void turn_request_state::watch(const turn_opened& turn,
 /// Attach to a conversation in which nothing runs: what it has, then Done.
 void turn_request_state::show_ended(conversation_id id, position_t from) {
   self->request(ctx.view->catalog, caf::infinite,
-                show_conversation{ctx.uid, id})
+                show_conversation{ctx.who, id})
       .then(
           [this, from](const show_result& shown) {
             if (!shown) return send_error(self, ctx, shown.error());

@@ -49,12 +49,12 @@ wire::FileUsageT to_wire(const file_accounts& file) {
 
 void usage_request_state::run() {
   self->request(ctx.view->catalog, caf::infinite,
-                list_conversations{ctx.uid, {}, 0})
+                list_conversations{ctx.who, {}, 0})
       .then(
           [this](const list_result& listed) {
             if (!listed) return send_error(self, ctx, listed.error());
             for (const auto& record : listed.value())
-              owned[record.id] = record.model;
+              if (owns(ctx.who, record)) owned[record.id] = record.model;
             read();
           },
           unavailable(self, ctx, "catalog"));
@@ -73,11 +73,13 @@ void usage_request_state::read() {
 void usage_request_state::take(const usage_report& report) {
   add_conversations(report);
   // What others hold is the business of whoever runs the daemon.
-  const bool runs_it = is_operator(ctx.uid);
+  const bool runs_it = ctx.who.scopes.has(scope::admin);
   for (const auto& owner : report.owners) {
-    if (!runs_it && owner.uid != ctx.uid) continue;
+    const bool yours = owner.uid == ctx.who.uid && owner.token == ctx.who.token;
+    if (!runs_it && !yours) continue;
     auto w = std::make_unique<wire::OwnerUsageT>();
     w->uid = owner.uid;
+    w->token = owner.token;
     w->conversations = owner.conversations;
     w->holding = holding_of(owner.used);
     answer.owners.push_back(std::move(w));

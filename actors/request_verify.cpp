@@ -66,7 +66,7 @@ void verify_request_state::run() {
 /// The asker's own; whoever runs the daemon looks at everybody's.
 void verify_request_state::choose(const conversations_found& on_disk) {
   for (const auto& record : on_disk.records) {
-    if (record.owner_uid != ctx.uid && !is_operator(ctx.uid)) continue;
+    if (!owns(ctx.who, record) && !ctx.who.scopes.has(scope::admin)) continue;
     if (!ask->conversation.empty() &&
         conversation_text(record.id) != ask->conversation)
       continue;
@@ -76,7 +76,7 @@ void verify_request_state::choose(const conversations_found& on_disk) {
   if (!ask->conversation.empty() && chosen.empty())
     return stop({error_code::not_found,
                  "nothing is stored of a conversation " + ask->conversation});
-  if (ask->conversation.empty() && is_operator(ctx.uid))
+  if (ask->conversation.empty() && ctx.who.scopes.has(scope::admin))
     for (const auto& damaged : on_disk.passed_over)
       record_damage(0, damaged);
   next_conversation();

@@ -42,7 +42,7 @@ void verify_request_state::next_sample() {
 void verify_request_state::locate(const audited_chunk& chunk) {
   const auto& record = chosen[chunk.conversation];
   locate_positions where;
-  where.uid = record.owner_uid;
+  where.who = owner_of(record);
   where.conversation = record.id;
   where.positions = {first_position(chunk.index)};
   self->request(ctx.view->catalog, caf::infinite, std::move(where))

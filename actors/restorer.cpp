@@ -52,7 +52,10 @@ restorer_actor::behavior_type restorer(restorer_state::pointer self,
   return {
       [&state](const restore_rows& m) { state.restore(m); },
       [&state](const restore_lens& m) { state.restore(m); },
-      [&state](const view_changed& m) { state.view = m.view; },
+      [&state](const view_changed& m) {
+        state.view = m.view;
+        state.options.enabled = m.view->tuned.restore_recomputed;
+      },
   };
 }
 

@@ -132,36 +132,53 @@ void session_state::receive(const frame_received& m) {
   start(m);
 }
 
-void session_state::start(const frame_received& m) {
+/// Why a request may not begin.
+std::optional<error> session_state::refusal_of(const frame_received& m) const {
+  if (auto allowed = check_scope(who, m.body->type); !allowed)
+    return allowed.error();
   // One whose last frame is not on the wire yet still takes its memory.
   if (requests.size() + unwritten_ends >= limits::requests_per_connection_max)
-    return refuse(m.request,
-                  {error_code::overloaded,
-                   "too many requests in flight on this connection"},
-                  false);
+    return error{error_code::overloaded,
+                 "too many requests in flight on this connection"};
   const auto bytes = m.payload ? m.payload->size() : 0;
   if (payload_bytes + bytes > limits::payload_in_flight_bytes_max)
-    return refuse(
-        m.request,
-        {error_code::overloaded,
-         "more than " + std::to_string(limits::payload_in_flight_bytes_max) +
-             " bytes of payload in flight on this connection"},
-        false);
-  request_context ctx{m.request,
-                      uid,
-                      std::chrono::steady_clock::now(),
-                      session_actor(self),
-                      view,
-                      m.body,
-                      m.payload};
+    return error{error_code::overloaded,
+                 "more than " +
+                     std::to_string(limits::payload_in_flight_bytes_max) +
+                     " bytes of payload in flight on this connection"};
+  return std::nullopt;
+}
+
+void session_state::start(const frame_received& m) {
+  const auto now = std::chrono::steady_clock::now();
+  if (auto refused = refusal_of(m)) {
+    record(m.body->type, static_cast<std::uint16_t>(refused->code), now);
+    return refuse(m.request, *refused, false);
+  }
+  request_context ctx{m.request, who,    now,      session_actor(self),
+                      view,      m.body, m.payload};
   auto actor = spawn_request(self->system(), std::move(ctx));
   self->monitor(actor);
-  requests.emplace(m.request, running_request{std::move(actor), bytes});
+  const auto bytes = m.payload ? m.payload->size() : 0;
+  requests.emplace(m.request,
+                   running_request{std::move(actor), bytes, m.body->type, now});
   payload_bytes += bytes;
 }
 
-void session_state::forget(running_requests::iterator request) {
-  payload_bytes -= request->second.payload_bytes;
+void session_state::record(wire::Body type, std::uint16_t failed,
+                           std::chrono::steady_clock::time_point received) {
+  using namespace std::chrono;
+  const auto took =
+      duration_cast<microseconds>(steady_clock::now() - received).count();
+  self->send(view->recorder,
+             request_ended{type, failed, static_cast<std::uint64_t>(took)});
+}
+
+void session_state::forget(running_requests::iterator request,
+                           std::uint16_t failed) {
+  const auto& ended = request->second;
+  payload_bytes -= ended.payload_bytes;
+  record(ended.type, failed, ended.received);
   requests.erase(request);
 }
 
@@ -171,7 +188,7 @@ caf::result<frame_sent> session_state::send(const send_frame& m) {
   if (it == requests.end())
     return caf::make_error(caf::sec::request_receiver_down);
   const bool ends = m.kind == frame_kind::terminal;
-  if (ends) forget(it);
+  if (ends) forget(it, m.failed);
   auto promise =
       self->make_response_promise<caf::typed_response_promise<frame_sent>>();
   waiting.push_back({++frames_sent, m.frame->size(), ends, promise});
@@ -193,18 +210,17 @@ void session_state::written(std::uint64_t count) {
   take_next();
 }
 
-session_actor::behavior_type session(session_state::pointer self,
-                                     std::uint32_t uid,
+session_actor::behavior_type session(session_state::pointer self, principal who,
                                      std::shared_ptr<outbox> out) {
   auto& state = self->state;
-  state.uid = uid;
+  state.who = std::move(who);
   state.out = std::move(out);
   // A request that dies without its terminal frame still owes one.
   self->set_down_handler([&state](const caf::down_msg& down) {
     for (auto it = state.requests.begin(); it != state.requests.end(); ++it) {
       if (it->second.actor.address() != down.source) continue;
       auto request = it->first;
-      state.forget(it);
+      state.forget(it, static_cast<std::uint16_t>(error_code::internal));
       return state.refuse(request,
                           {error_code::internal, "the request ended early: " +
                                                      to_string(down.reason)},

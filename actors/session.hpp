@@ -6,6 +6,7 @@
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_response_promise.hpp>
+#include <chrono>
 #include <deque>
 #include <map>
 #include <memory>
@@ -46,6 +47,8 @@ struct session_state {
   struct running_request {
     request_actor actor;
     std::size_t payload_bytes = 0;
+    wire::Body type = wire::Body::NONE;
+    std::chrono::steady_clock::time_point received;
   };
   using running_requests = std::map<std::uint32_t, running_request>;
 
@@ -55,16 +58,19 @@ struct session_state {
   void receive(const frame_received& m);
   void follow(const view_ptr& newest);
   void greet(const frame_received& m);
+  std::optional<error> refusal_of(const frame_received& m) const;
   void start(const frame_received& m);
   void refuse(std::uint32_t request, const error& e, bool closes);
   caf::result<frame_sent> send(const send_frame& m);
   void written(std::uint64_t count);
   void take_next();
-  void forget(running_requests::iterator request);
+  void forget(running_requests::iterator request, std::uint16_t failed);
+  void record(wire::Body type, std::uint16_t failed,
+              std::chrono::steady_clock::time_point received);
 
   static inline const char* name = "session";
   pointer self;
-  std::uint32_t uid = 0;
+  principal who;
   std::shared_ptr<outbox> out;
   view_ptr view;  // null until the supervisor has sent the first one
   std::vector<frame_received> early;  // frames that came before it
@@ -80,8 +86,7 @@ struct session_state {
   std::uint32_t unwritten_ends = 0;     // terminal frames among them
 };
 
-session_actor::behavior_type session(session_state::pointer self,
-                                     std::uint32_t uid,
+session_actor::behavior_type session(session_state::pointer self, principal who,
                                      std::shared_ptr<outbox> out);
 
 }  // namespace lamina

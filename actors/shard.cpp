@@ -183,7 +183,12 @@ shard_self::behavior_type shard(shard_state::pointer self,
                             state.tier.raw_bytes(), state.hits,
                             state.misses,           state.tier.evictions()};
       },
-      [&state](const view_changed& m) { state.view = m.view; },
+      [&state](const view_changed& m) {
+        state.view = m.view;
+        const auto& now = m.view->tuned;
+        state.tier.limit(now.memory_bytes_max / m.view->shards.size(),
+                         now.memory_ttl.count());
+      },
       [&state, self, age_every](const age_due&) {
         using namespace std::chrono;
         const auto now = steady_clock::now().time_since_epoch();

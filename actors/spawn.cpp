@@ -17,6 +17,7 @@
 #include "actors/meter.hpp"
 #include "actors/planner.hpp"
 #include "actors/reader.hpp"
+#include "actors/recorder.hpp"
 #include "actors/search.hpp"
 #include "actors/shard.hpp"
 #include "actors/tokenizer.hpp"
@@ -173,15 +174,19 @@ auditor_actor spawn_auditor(caf::actor_system& sys, const system_options& o) {
   return spawn_heavy(sys, auditor_behind, o.environment, o.audit);
 }
 
+recorder_actor spawn_recorder(caf::actor_system& sys) {
+  return sys.spawn(recorder);
+}
+
 supervisor_actor spawn_supervisor(caf::actor_system& sys,
                                   system_options options,
                                   restart_policy policy) {
   return sys.spawn(supervisor, std::move(options), policy);
 }
 
-session_actor spawn_session(caf::actor_system& sys, std::uint32_t uid,
+session_actor spawn_session(caf::actor_system& sys, principal who,
                             std::shared_ptr<outbox> out) {
-  return sys.spawn(session, uid, std::move(out));
+  return sys.spawn(session, std::move(who), std::move(out));
 }
 
 }  // namespace lamina

@@ -21,6 +21,7 @@ reader_actor spawn_reader(caf::actor_system& sys,
                           const system_options& options);
 codec_actor spawn_codec(caf::actor_system& sys);
 codec_actor spawn_decoder(caf::actor_system& sys);
+recorder_actor spawn_recorder(caf::actor_system& sys);
 book_learner_actor spawn_book_learner(caf::actor_system& sys, view_ptr view);
 meter_actor spawn_meter(caf::actor_system& sys);
 lens_actor spawn_lens_clicks(caf::actor_system& sys,
@@ -47,7 +48,7 @@ restorer_actor spawn_restorer(caf::actor_system& sys,
 supervisor_actor spawn_supervisor(caf::actor_system& sys,
                                   system_options options,
                                   restart_policy policy = {});
-session_actor spawn_session(caf::actor_system& sys, std::uint32_t uid,
+session_actor spawn_session(caf::actor_system& sys, principal who,
                             std::shared_ptr<outbox> out);
 
 }  // namespace lamina

@@ -79,6 +79,14 @@ json to_json(const model_status& s) {
           {"in_flight_bytes", s.in_flight_bytes},
           {"paused", s.paused}};
 }
+json to_json(const request_statistics& s) {
+  json kinds = json::object();
+  for (const auto& [name, took] : s.latencies)
+    kinds[name] = {{"count", took.count()},
+                   {"sum_us", took.sum_us},
+                   {"buckets", took.counts}};
+  return {{"kinds", std::move(kinds)}, {"errors", s.errors}};
+}
 std::uint64_t records_in(const store_statistics& s, std::string_view table) {
   const auto at = std::find(table_names.begin(), table_names.end(), table);
   return s.tables[static_cast<std::size_t>(at - table_names.begin())].records;
@@ -157,6 +165,8 @@ caf::behavior collect(collector* self, const status_basis& basis,
   self->state.document = basis_of(basis);
   ask<catalog_status>(self, view.catalog, get_catalog_status{},
                       json::json_pointer("/catalog"));
+  ask<request_statistics>(self, view.recorder, get_request_statistics{},
+                          json::json_pointer("/requests"));
   ask<disk_status>(self, view.disk, get_disk_status{},
                    json::json_pointer("/disk"));
   ask<lens_status>(self, view.lens_clicks, get_lens_status{},

@@ -61,6 +61,10 @@ void supervisor_state::add_storage() {
         spawn_catalog(sys, options, std::make_shared<const system_view>(v));
     return address_of(v.catalog);
   });
+  add("recorder", [&](system_view& v) {
+    v.recorder = spawn_recorder(sys);
+    return address_of(v.recorder);
+  });
   add("prefetch", [&](system_view& v) {
     v.prefetch =
         spawn_prefetch(sys, options, std::make_shared<const system_view>(v));
@@ -151,17 +155,27 @@ void supervisor_state::part_down(const caf::down_msg& down) {
                 failed_with<view_ptr>({error_code::unavailable, p.health}));
     if (p.refused) return;  // trying again would not help
     if (p.deaths > policy.deaths_max) {
-      spdlog::critical("{} died {} times in a row and stays down: {}", p.name,
-                       p.deaths, p.health);
+      spdlog::critical(
+          "supervisor: {} died {} times in a row and stays down: {}", p.name,
+          p.deaths, p.health);
       return;
     }
     auto delay = std::min(policy.longest_delay,
                           policy.first_delay * (1 << (p.deaths - 1)));
-    spdlog::error("{} is {}; starting it again in {} ms", p.name, p.health,
-                  delay.count());
+    spdlog::error("supervisor: {} is {}; starting it again in {} ms", p.name,
+                  p.health, delay.count());
     self->delayed_send(self, delay, restart_due{i});
     return;
   }
+}
+
+void supervisor_state::reload(const reconfigure& m) {
+  apply(m.tuned, options);
+  next->tuned = m.tuned;
+  next->configuration = m.configuration;
+  next->budgets.disk_bytes = m.tuned.retention.disk_bytes_max;
+  next->budgets.memory_bytes = m.tuned.memory_bytes_max;
+  publish();
 }
 
 caf::result<acknowledgement> supervisor_state::drain(const drain_system& m) {
@@ -191,7 +205,8 @@ caf::result<acknowledgement> supervisor_state::drain(const drain_system& m) {
   self->request(view->catalog, deadline * 3 / 4, drain_turns{m.deadline_ms / 2})
       .then([flush](const turns_drained&) mutable { flush(); },
             [flush](const caf::error& e) mutable {
-              spdlog::warn("turns did not end in time: {}", caf::to_string(e));
+              spdlog::warn("supervisor: turns did not end in time: {}",
+                           caf::to_string(e));
               flush();
             });
   return promise;
@@ -215,6 +230,7 @@ void supervisor_state::stop_all() {
   for (const auto& [model, actor] : loading)
     stop(actor);
   stop(view->prefetch);
+  stop(view->recorder);
   stop(view->search);
   stop(view->auditor);
   stop(view->restorer);
@@ -260,6 +276,8 @@ void start_all(supervisor_state& state, supervisor_actor self) {
                          state.options.models.empty()
                              ? 0
                              : state.options.models[0].in_flight_bytes_max};
+  state.next->tuned = tunables_in(state.options);
+  state.next->configuration = state.options.configuration;
   state.next->hosting = state.options.hosting;
   state.next->books = shelve_all(*state.options.environment->reader());
   state.add_storage();
@@ -294,12 +312,13 @@ supervisor_self::behavior_type supervisor(supervisor_state::pointer self,
       [&state](const connections_changed& m) { state.connections = m.open; },
       [&state](const damage_found& m) {
         ++state.damages;
-        spdlog::error("damaged: {}", m.what);
+        spdlog::error("supervisor: damaged: {}", m.what);
       },
       [&state](const book_learned& m) {
         state.next->books = state.next->books->with(m.root, m.book);
         state.publish();
       },
+      [&state](const reconfigure& m) { state.reload(m); },
       [&state, self](const get_status&) {
         using promise_type = caf::typed_response_promise<std::string>;
         auto promise = self->make_response_promise<promise_type>();

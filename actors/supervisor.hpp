@@ -47,7 +47,13 @@ struct system_options {
   model_actor_options model_defaults;  // of those that clients load
   hosting_policy hosting;
   std::string blas;  // which library the process loaded, for status
+  owner_quota quota;
+  std::shared_ptr<const std::string> configuration;  // JSON; null: none
 };
+
+/// What of the options may change, and a change of it.
+tunables tunables_in(const system_options& options);
+void apply(const tunables& tuned, system_options& options);
 
 struct restart_policy {
   std::chrono::milliseconds first_delay{100};
@@ -105,6 +111,7 @@ struct supervisor_state {
   void model_came_up(const model_loaded& m);
   void model_was_refused(const model_refused& m);
   caf::result<acknowledgement> drain(const drain_system& m);
+  void reload(const reconfigure& m);
   void stop_all();
 
   static inline const char* name = "supervisor";

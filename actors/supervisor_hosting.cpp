@@ -123,7 +123,7 @@ caf::result<acknowledgement> supervisor_state::unload(const unload_model& m) {
     forget_model(*known);
     return acknowledgement(acknowledged{});
   }
-  spdlog::info("unloading model '{}'", m.name);
+  spdlog::info("supervisor: unloading model '{}'", m.name);
   known->retiring = true;
   known->health = "unloading";
   self->send(actor, retire_model{});
@@ -150,7 +150,7 @@ void supervisor_state::answer_load(const std::string& model,
 
 void supervisor_state::retired(part& p) {
   auto waiting = unloads.extract(p.model);
-  spdlog::info("model '{}' is unloaded", p.model);
+  spdlog::info("supervisor: model '{}' is unloaded", p.model);
   forget_model(p);
   publish();
   if (waiting) waiting.mapped().deliver(acknowledgement(acknowledged{}));
@@ -172,7 +172,7 @@ void supervisor_state::model_is(const std::string& model, model_ptr loaded,
 void supervisor_state::model_came_up(const model_loaded& m) {
   const auto& d = m.model->description();
   spdlog::info(
-      "model '{}' is ready: {}, {} parameters, {} bytes of files, of the "
+      "supervisor: model '{}' is ready: {}, {} parameters, {} bytes of files, of the "
       "weights {} bytes copied into memory",
       m.name, d.architecture, d.parameters, d.weight_bytes, d.copied_bytes);
   model_is(m.name, m.model, "up");
@@ -180,7 +180,7 @@ void supervisor_state::model_came_up(const model_loaded& m) {
 }
 
 void supervisor_state::model_was_refused(const model_refused& m) {
-  spdlog::error("model '{}' refused: {}", m.name, to_string(m.reason));
+  spdlog::error("supervisor: model '{}' refused: {}", m.name, to_string(m.reason));
   part* known = part_of_model(m.name);
   if (known == nullptr) return;
   known->refused = true;

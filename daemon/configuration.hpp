@@ -1,7 +1,7 @@
 // The daemon's configuration: defaults, a YAML file, the command line; the
 // later wins. Everything is validated before anything starts: an unknown key,
-// a wrong type or an impossible value is refused with file, line and what was
-// expected.
+// a wrong type or an impossible value is refused with file, line, what was
+// expected and the nearest known key. The keys are those of settings.hpp.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include "actors/chunks/backpressure.hpp"
 #include "actors/codec/quality.hpp"
 #include "protocol/error.hpp"
+#include "protocol/limits.hpp"
 #include "protocol/site.hpp"
 
 namespace lamina {
@@ -27,7 +28,8 @@ struct configured_model {
 };
 
 struct configuration {
-  std::string listen;  // default: a socket in the state directory
+  std::filesystem::path file;       // where it was read; empty: nowhere
+  std::vector<std::string> listen;  // default: a socket in the state directory
   std::filesystem::path state_directory;           // default: the user's
   std::vector<configured_model> models;            // none: the demo model
   std::vector<std::filesystem::path> model_roots;  // none: clients load nothing
@@ -54,21 +56,67 @@ struct configuration {
   std::uint32_t drain_ms = 10'000;
   int threads = 0;  // of the model; 0: all
   std::string log_level = "info";
+  std::map<std::string, std::string> log_levels;  // by part
+  std::string metrics;  // an address of their own; empty: none
+
+  std::uint32_t socket_mode = 0600;  // of a Unix socket that we make
+  bool allow_plain_tcp = false;      // beyond this machine, without TLS
+  std::filesystem::path tls_certificate;
+  std::filesystem::path tls_key;
+  std::filesystem::path tokens_file;  // default: in the state directory
+  std::uint32_t connections_max = limits::connections_max;
+  std::uint32_t tcp_connections_max = 192;
+  std::uint32_t connections_per_address_max = 64;
+  std::uint32_t handshake_seconds = limits::handshake_ms_max / 1000;
+  std::uint32_t frame_seconds = 60;     // over TCP; 0: as long as it takes
+  std::uint32_t idle_minutes = 30;      // likewise
+  std::uint32_t stalled_seconds = 300;  // likewise
+  std::uint64_t owner_conversations_max = 0;  // 0: no limit
+  std::uint64_t owner_tokens_max = 0;
+  std::uint32_t owner_turns_max = 0;
+
+  /// Where each value came from that is not a default: "FILE:LINE", or an
+  /// option of the command line.
+  std::map<std::string, std::string> sources;
 };
 
 /// invalid_argument: "FILE:LINE: ...". not_found when the file is not there.
 result<configuration> read_configuration(const std::filesystem::path& file);
 
-bool is_log_level(const std::string& text);
+/// What the command line says; empty: nothing.
+struct configuration_options {
+  std::string config;
+  std::string state_directory;
+  std::vector<std::string> listen;
+  std::vector<std::string> models;  // "NAME=DIRECTORY"
+  std::string log_level;
+};
 
-/// "NAME=DIR" from the command line.
-result<configured_model> parse_model_argument(const std::string& text);
+/// The file, the command line over it, and what is left to the machine (state
+/// directory, socket, demo model) filled in; then checked as a whole.
+result<configuration> configure(const configuration_options& given);
+
+/// Every key with its value, where that came from, and whether SIGHUP applies
+/// a change of it: a JSON document, {"file":..., "settings": [{"key", "value",
+/// "source", "live"}]}. `source` is "default" where nobody said anything.
+std::string describe(const configuration& c);
+
+/// `running`, with what SIGHUP may change taken from `read`. `ignored` gets the
+/// keys whose new values need a restart.
+configuration reconfigured(const configuration& running,
+                           const configuration& read,
+                           std::vector<std::string>& ignored);
+
+/// What no key can be wrong in alone: whether all of them together can be used.
+result<void> check_whole(const configuration& c);
+
+bool is_log_level(const std::string& text);
 
 /// $XDG_STATE_HOME/lamina, else ~/.local/state/lamina.
 result<std::filesystem::path> default_state_directory();
 
-/// The embedded demo model's directory: beside the binary's build tree, or
-/// where it is installed.
+/// The demo model's directory: beside this program where it is installed, else
+/// in the source tree.
 result<std::filesystem::path> demo_model_directory();
 
 }  // namespace lamina

@@ -22,44 +22,50 @@ std::int64_t cost_of(const frame_received& frame) {
                  frame.payload ? frame.payload->size() / megabyte : 0);
 }
 
+/// Whether the frame, which is encoded, is the last one of a request.
+bool ends_request(const std::vector<std::byte>& frame) {
+  const auto header = decode_header(frame);
+  return header && header.value().kind == frame_kind::terminal &&
+         header.value().request != 0;
+}
+
 }  // namespace
 
-connection::connection(socket s)
-    : socket_(std::move(s)),
-      may_read_(socket_.get_executor()),
-      may_write_(socket_.get_executor()),
-      handshake_(socket_.get_executor()),
+connection::connection(std::unique_ptr<byte_stream> stream,
+                       std::shared_ptr<doorkeeper> door,
+                       const patience& patient)
+    : stream_(std::move(stream)),
+      door_(std::move(door)),
+      patient_(patient),
+      may_read_(stream_->executor()),
+      may_write_(stream_->executor()),
+      tick_(stream_->executor()),
       credit_(limits::inbound_frames_max) {}
 
-void connection::start(session_actor session, std::function<void()> on_closed) {
-  session_ = std::move(session);
-  on_closed_ = std::move(on_closed);
+void connection::start() {
   auto self = shared_from_this();
-  handshake_.expires_after(std::chrono::milliseconds(limits::handshake_ms_max));
-  handshake_.async_wait([self](const boost::system::error_code& cancelled) {
-    if (!cancelled)
-      self->refuse({error_code::unauthenticated, "no hello came in time"});
-  });
-  auto executor = socket_.get_executor();
+  auto executor = stream_->executor();
   asio::co_spawn(
-      executor, [self] { return self->read_frames(); }, asio::detached);
+      executor, [self] { return self->live(); }, asio::detached);
   asio::co_spawn(
-      executor, [self] { return self->write_frames(); }, asio::detached);
+      executor, [self] { return self->watch(); }, asio::detached);
 }
 
 // ---- from any thread --------------------------------------------------------
 
 void connection::send(std::shared_ptr<const std::vector<std::byte>> frame) {
-  asio::post(socket_.get_executor(),
+  asio::post(stream_->executor(),
              [self = shared_from_this(), frame = std::move(frame)]() mutable {
                if (self->closed_) return;
+               if (ends_request(*frame) && self->unanswered_ > 0)
+                 --self->unanswered_;
                self->queue_.push_back(std::move(frame));
                self->may_write_.cancel();
              });
 }
 
 void connection::take_next() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+  asio::post(stream_->executor(), [self = shared_from_this()] {
     self->credit_ += self->taken_.front();
     self->taken_.pop_front();
     self->may_read_.cancel();
@@ -67,7 +73,7 @@ void connection::take_next() {
 }
 
 void connection::close() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+  asio::post(stream_->executor(), [self = shared_from_this()] {
     self->closing_ = true;
     self->may_write_.cancel();
   });
@@ -75,57 +81,123 @@ void connection::close() {
 
 // ---- reading ----------------------------------------------------------------
 
+asio::awaitable<void> connection::live() {
+  auto self = shared_from_this();
+  if (co_await stream_->greet()) co_return closed();
+  asio::co_spawn(
+      stream_->executor(), [self] { return self->write_frames(); },
+      asio::detached);
+  if (co_await say_hello()) co_await read_frames();
+}
+
+/// False: the peer did not become anybody.
+asio::awaitable<bool> connection::say_hello() {
+  auto frame = co_await read_frame(limits::hello_bytes_max);
+  if (!frame) {
+    if (frame.error().code == error_code::unavailable)
+      closed();
+    else
+      refuse(0, frame.error());
+    co_return false;
+  }
+  const auto request = frame.value().request;
+  const auto* hello = frame.value().body->AsHello();
+  if (!hello) {
+    refuse(request,
+           {error_code::unauthenticated, "the first request must be Hello"});
+    co_return false;
+  }
+  auto who = door_->recognise(*hello);
+  if (!who) {
+    refuse(request, who.error());
+    co_return false;
+  }
+  session_ = door_->open_session(std::move(who).value(), shared_from_this());
+  deliver(std::move(frame).value());
+  co_return true;
+}
+
 asio::awaitable<void> connection::read_frames() {
   auto self = shared_from_this();
   while (!closing_) {
     while (credit_ <= 0 && !closed_) {
-      may_read_.expires_at(std::chrono::steady_clock::time_point::max());
+      may_read_.expires_at(clock::time_point::max());
       boost::system::error_code woken;
       co_await may_read_.async_wait(asio::redirect_error(use_awaitable, woken));
     }
     if (closed_) co_return;
-    auto frame = co_await read_frame();
+    auto frame = co_await read_frame(limits::control_bytes_max +
+                                     limits::payload_bytes_max);
     if (!frame) {
       if (frame.error().code == error_code::unavailable)
         closed();  // the peer is gone
       else
-        refuse(frame.error());
+        refuse(0, frame.error());
       co_return;
     }
-    handshake_.cancel();
-    taken_.push_back(cost_of(frame.value()));
-    credit_ -= taken_.back();
-    caf::anon_send(session_, std::move(frame).value());
+    deliver(std::move(frame).value());
   }
 }
 
+void connection::deliver(frame_received frame) {
+  taken_.push_back(cost_of(frame));
+  credit_ -= taken_.back();
+  // A cancel has no answer of its own.
+  if (frame.body->type != wire::Body::Cancel) ++unanswered_;
+  caf::anon_send(session_, std::move(frame));
+}
+
+/// False: end of stream. A header may claim megabytes and nothing follow, so
+/// memory grows with what came.
+asio::awaitable<bool> connection::read_growing(std::vector<std::byte>& into,
+                                               std::size_t size) {
+  constexpr std::size_t first_bytes = 65'536;
+  while (into.size() < size) {
+    const auto from = into.size();
+    into.resize(std::min(size, std::max(first_bytes, 2 * from)));
+    if (co_await stream_->read(
+            asio::buffer(into.data() + from, into.size() - from)))
+      co_return false;
+    read_at_ = clock::now();
+  }
+  co_return true;
+}
+
 /// unavailable: end of stream. Anything else is a framing error.
-asio::awaitable<result<frame_received>> connection::read_frame() {
-  boost::system::error_code failed;
+asio::awaitable<result<frame_received>> connection::read_frame(
+    std::size_t body_bytes_max) {
+  const error gone{error_code::unavailable, "the connection ended"};
   std::array<std::byte, frame_header_bytes> head;
-  co_await asio::async_read(socket_, asio::buffer(head),
-                            asio::redirect_error(use_awaitable, failed));
-  if (failed) co_return fail(error_code::unavailable, failed.message());
+  if (co_await stream_->read(asio::buffer(head.data(), 1))) co_return gone;
+  in_frame_ = true;
+  frame_began_ = read_at_ = clock::now();
+  if (co_await stream_->read(asio::buffer(head.data() + 1, head.size() - 1)))
+    co_return gone;
   auto header = decode_header(head);
-  if (!header) co_return fail(header.error().code, header.error().context);
+  if (!header) co_return header.error();
   if (header.value().kind != frame_kind::request)
-    co_return fail(error_code::malformed_frame,
-                   "only requests come from clients");
+    co_return error{error_code::malformed_frame,
+                    "only requests come from clients"};
+  if (header.value().body_bytes() > body_bytes_max)
+    co_return error{
+        error_code::limit_exceeded,
+        "a first frame of " + std::to_string(header.value().body_bytes()) +
+            " bytes is no Hello: " + std::to_string(body_bytes_max) +
+            " are its limit"};
   // Apart, so that the payload goes on as it was read.
-  std::vector<std::byte> control(header.value().control_bytes);
-  auto payload =
-      std::make_shared<std::vector<std::byte>>(header.value().payload_bytes);
-  const std::array parts{asio::buffer(control), asio::buffer(*payload)};
-  co_await asio::async_read(socket_, parts,
-                            asio::redirect_error(use_awaitable, failed));
-  if (failed) co_return fail(error_code::unavailable, failed.message());
+  std::vector<std::byte> control;
+  auto payload = std::make_shared<std::vector<std::byte>>();
+  if (!co_await read_growing(control, header.value().control_bytes) ||
+      !co_await read_growing(*payload, header.value().payload_bytes))
+    co_return gone;
+  in_frame_ = false;
   auto checked = check_body(header.value(), control, *payload);
-  if (!checked) co_return fail(checked.error().code, checked.error().context);
+  if (!checked) co_return checked.error();
   auto message = decode_request(control);
-  if (!message) co_return fail(message.error().code, message.error().context);
+  if (!message) co_return message.error();
   auto takes =
       check_request_payload(message.value().type, header.value().payload_bytes);
-  if (!takes) co_return fail(takes.error().code, takes.error().context);
+  if (!takes) co_return takes.error();
   frame_received received{
       header.value().request,
       std::make_shared<const wire::BodyUnion>(std::move(message).value())};
@@ -133,10 +205,10 @@ asio::awaitable<result<frame_received>> connection::read_frame() {
   co_return received;
 }
 
-void connection::refuse(const error& e) {
+void connection::refuse(std::uint32_t request, const error& e) {
   spdlog::debug("connection refused: {}", to_string(e));
   send(std::make_shared<const std::vector<std::byte>>(
-      encode_frame(frame_kind::terminal, 0, error_body(e))));
+      encode_frame(frame_kind::terminal, request, error_body(e))));
   close();
 }
 
@@ -147,7 +219,7 @@ asio::awaitable<void> connection::write_frames() {
   while (!closed_) {
     if (queue_.empty()) {
       if (closing_) break;
-      may_write_.expires_at(std::chrono::steady_clock::time_point::max());
+      may_write_.expires_at(clock::time_point::max());
       boost::system::error_code woken;
       co_await may_write_.async_wait(
           asio::redirect_error(use_awaitable, woken));
@@ -167,29 +239,67 @@ asio::awaitable<bool> connection::write_queued() {
   std::vector<asio::const_buffer> buffers;
   for (const auto& frame : frames)
     buffers.push_back(asio::buffer(*frame));
-  boost::system::error_code failed;
-  co_await asio::async_write(socket_, buffers,
-                             asio::redirect_error(use_awaitable, failed));
+  writing_ = true;
+  wrote_at_ = clock::now();
+  const auto failed =
+      co_await stream_->write(buffers, [this] { wrote_at_ = clock::now(); });
+  writing_ = false;
   if (failed || closed_) co_return false;
   queue_.erase(queue_.begin(),
                queue_.begin() + static_cast<std::ptrdiff_t>(count));
   written_ += count;
-  caf::anon_send(session_, frames_written{written_});
+  if (session_) caf::anon_send(session_, frames_written{written_});
   co_return true;
+}
+
+// ---- patience ---------------------------------------------------------------
+
+/// What the peer has kept us waiting for too long; null: nothing.
+const char* connection::overdue(clock::time_point now) const {
+  auto passed = [&](std::chrono::milliseconds most, clock::time_point since) {
+    return most.count() != 0 && now - since > most;
+  };
+  if (!session_)
+    return passed(patient_.handshake, began_) ? "no hello came in time"
+                                              : nullptr;
+  if (in_frame_ && passed(patient_.frame, frame_began_))
+    return "a frame took too long to come";
+  if (writing_ && passed(patient_.stalled, wrote_at_))
+    return "answers were not read for too long";
+  const bool idle = !in_frame_ && !writing_ && unanswered_ == 0;
+  if (idle && passed(patient_.idle, std::max(read_at_, wrote_at_)))
+    return "nothing was asked for too long";
+  return nullptr;
+}
+
+asio::awaitable<void> connection::watch() {
+  auto self = shared_from_this();
+  while (!closed_) {
+    tick_.expires_after(std::chrono::milliseconds(250));
+    boost::system::error_code cancelled;
+    co_await tick_.async_wait(asio::redirect_error(use_awaitable, cancelled));
+    const char* why = closed_ ? nullptr : overdue(clock::now());
+    if (!why) continue;
+    // Whoever does not read its answers would not read this one.
+    if (writing_ || closing_) {
+      spdlog::info("connection closed: {}", why);
+      co_return closed();
+    }
+    refuse(0, {session_ ? error_code::unavailable : error_code::unauthenticated,
+               why});
+  }
 }
 
 void connection::closed() {
   if (closed_) return;
   closed_ = true;
   queue_.clear();
-  handshake_.cancel();
   may_read_.cancel();
   may_write_.cancel();
-  boost::system::error_code ignored;
-  socket_.shutdown(socket::shutdown_both, ignored);
-  socket_.close(ignored);
-  caf::anon_send(session_, connection_closed{});
-  on_closed_();
+  tick_.cancel();
+  stream_->close();
+  if (session_) caf::anon_send(session_, connection_closed{});
+  door_->closed();
 }
 
 }  // namespace lamina

@@ -1,39 +1,61 @@
-// The listener: accepts connections on a Unix socket and gives each a session.
+// The listener: accepts connections on all addresses and gives each that says
+// hello a session.
 //
 // Runs on one Asio thread together with all connections: sockets only, nothing
-// that computes. The peer's uid comes from the kernel (SO_PEERCRED).
+// that computes. Over a Unix socket a peer is who the kernel says; over TCP,
+// the bearer of a token.
 #pragma once
 
-#include <utility>
-
-#include <boost/asio.hpp>
-#include <filesystem>
 #include <memory>
+#include <vector>
 
-#include "actors/interfaces.hpp"
-#include "protocol/error.hpp"
+#include "daemon/acceptor.hpp"
+#include "daemon/admission.hpp"
+#include "daemon/connection.hpp"
+#include "daemon/tokens.hpp"
 
 namespace lamina {
 
-struct listener_options {
-  std::filesystem::path socket_path;
-  unsigned socket_mode = 0600;
+/// What a reload may change; for connections that come after it.
+struct listener_rules {
+  admission_limits admits;
+  patience over_unix;
+  patience over_tcp;
+  token_table tokens;
+  byte_stream::tls_context tls;  // null: no address speaks it
 };
 
 class listener {
  public:
-  /// Binds the socket. A stale file of a dead daemon is replaced; a living
-  /// one's is not: unavailable. io_error otherwise. Who connects waits.
-  static result<std::unique_ptr<listener>> open(boost::asio::io_context& io,
-                                                listener_options options);
-
-  virtual ~listener() = default;
+  /// Takes addresses that listen already; who connects waits.
+  listener(boost::asio::io_context& io,
+           std::vector<std::unique_ptr<acceptor>> addresses,
+           listener_rules rules);
+  ~listener();
 
   /// Gives a session to each that connects. The listener must go before `sys`.
-  virtual void serve(caf::actor_system& sys, supervisor_actor supervisor) = 0;
+  void serve(caf::actor_system& sys, supervisor_actor supervisor);
 
-  /// No more connections; the socket file goes.
-  virtual void stop() = 0;
+  /// On the listener's thread.
+  void change(listener_rules rules);
+
+  /// No more connections; the socket files go.
+  void stop();
+
+ private:
+  class door;
+  friend class door;
+
+  boost::asio::awaitable<void> accept(acceptor& at);
+  void admit(acceptor& at, accepted peer);
+  void count();
+
+  boost::asio::io_context& io_;
+  std::vector<std::unique_ptr<acceptor>> addresses_;
+  listener_rules rules_;
+  admission admission_;
+  caf::actor_system* sys_ = nullptr;
+  supervisor_actor supervisor_;
 };
 
 }  // namespace lamina

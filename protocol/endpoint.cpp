@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view unix_prefix = "unix:";
 constexpr std::string_view tcp_prefix = "tcp://";
+constexpr std::string_view tls_prefix = "tls://";
 constexpr std::size_t path_bytes_max = sizeof(sockaddr_un::sun_path) - 1;
 
 auto refuse(std::string_view address, std::string_view reason) {
@@ -29,22 +30,24 @@ result<endpoint> parse_unix(std::string_view address) {
   return parsed;
 }
 
-result<endpoint> parse_tcp(std::string_view address) {
+/// Both have prefixes of one length.
+result<endpoint> parse_tcp(std::string_view address, endpoint::transport kind) {
   const std::string_view rest = address.substr(tcp_prefix.size());
   const auto colon = rest.rfind(':');
   if (colon == std::string_view::npos || colon == 0)
-    return refuse(address, "expected tcp://HOST:PORT");
+    return refuse(
+        address, "expected " + std::string(address.substr(0, 6)) + "HOST:PORT");
   std::string_view host = rest.substr(0, colon);
   if (host.front() == '[') {
     if (host.size() < 3 || host.back() != ']')
-      return refuse(address, "expected tcp://[ADDRESS]:PORT");
+      return refuse(address, "expected [ADDRESS]:PORT");
     host = host.substr(1, host.size() - 2);
   } else if (host.find(':') != std::string_view::npos) {
     return refuse(address, "an IPv6 address belongs in brackets");
   }
   const std::string_view digits = rest.substr(colon + 1);
   endpoint parsed;
-  parsed.kind = endpoint::transport::tcp;
+  parsed.kind = kind;
   parsed.host = host;
   const auto [end, problem] = std::from_chars(
       digits.data(), digits.data() + digits.size(), parsed.port);
@@ -62,16 +65,28 @@ bool given(const char* value) {
 
 result<endpoint> parse_endpoint(std::string_view address) {
   if (address.starts_with(unix_prefix)) return parse_unix(address);
-  if (address.starts_with(tcp_prefix)) return parse_tcp(address);
-  return refuse(address, "expected unix:PATH or tcp://HOST:PORT");
+  if (address.starts_with(tcp_prefix))
+    return parse_tcp(address, endpoint::transport::tcp);
+  if (address.starts_with(tls_prefix))
+    return parse_tcp(address, endpoint::transport::tls);
+  return refuse(address,
+                "expected unix:PATH, tcp://HOST:PORT or tls://HOST:PORT");
+}
+
+bool is_local(const endpoint& address) {
+  return address.kind == endpoint::transport::unix_socket ||
+         address.host == "localhost" || address.host == "::1" ||
+         address.host.starts_with("127.");
 }
 
 std::string to_string(const endpoint& address) {
   if (address.kind == endpoint::transport::unix_socket)
     return std::string(unix_prefix) + address.path;
   const bool v6 = address.host.find(':') != std::string::npos;
-  return std::string(tcp_prefix) + (v6 ? "[" : "") + address.host +
-         (v6 ? "]:" : ":") + std::to_string(address.port);
+  return std::string(address.kind == endpoint::transport::tls ? tls_prefix
+                                                              : tcp_prefix) +
+         (v6 ? "[" : "") + address.host + (v6 ? "]:" : ":") +
+         std::to_string(address.port);
 }
 
 result<endpoint> default_endpoint(const char* state_home, const char* home) {

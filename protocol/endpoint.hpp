@@ -1,6 +1,6 @@
-// Where a daemon listens and a client connects: "unix:PATH" or
-// "tcp://HOST:PORT". Both sides use the same words and the same default. Pure
-// but for the one function that reads the environment.
+// Where a daemon listens and a client connects: "unix:PATH",
+// "tcp://HOST:PORT" or "tls://HOST:PORT". Both sides use the same words and the
+// same default. Pure but for the one function that reads the environment.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,12 @@
 namespace lamina {
 
 struct endpoint {
-  enum class transport : std::uint8_t { unix_socket, tcp };
+  enum class transport : std::uint8_t { unix_socket, tcp, tls };
 
   transport kind = transport::unix_socket;
   std::string path;        // unix_socket
-  std::string host;        // tcp; without the brackets of an IPv6 address
-  std::uint16_t port = 0;  // tcp
+  std::string host;        // tcp, tls; without the brackets of an IPv6 address
+  std::uint16_t port = 0;  // tcp, tls
 
   friend bool operator==(const endpoint&, const endpoint&) = default;
 };
@@ -25,6 +25,10 @@ struct endpoint {
 /// invalid_argument for anything else, an empty path, one that does not fit a
 /// socket address (107 bytes), or a port outside 1..65535.
 result<endpoint> parse_endpoint(std::string_view address);
+
+/// True when only this machine can reach it: a Unix socket, or a host that is
+/// localhost, 127.x.x.x or ::1.
+bool is_local(const endpoint& address);
 
 /// The form that parse_endpoint reads.
 std::string to_string(const endpoint& address);

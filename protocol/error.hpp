@@ -44,6 +44,7 @@ enum class error_code : std::uint16_t {
 struct error {
   error_code code;
   std::string context;
+  std::uint32_t retry_after_ms = 0;  // with overloaded; 0: not said
 
   friend bool operator==(const error&, const error&) = default;
 };

@@ -37,6 +37,9 @@ inline constexpr std::uint32_t brought_name_bytes_max = 256;
 /// Payload the daemon puts into one frame of a stream, so that clicks pass.
 inline constexpr std::uint32_t stream_payload_bytes = 1u << 20;
 
+/// When to try again after `overloaded`, where nothing better is known.
+inline constexpr std::uint32_t retry_after_ms = 500;
+
 /// Requests in flight on one connection.
 inline constexpr std::uint32_t requests_per_connection_max = 64;
 
@@ -46,8 +49,11 @@ inline constexpr std::uint32_t inbound_frames_max = 32;
 /// Connections at once.
 inline constexpr std::uint32_t connections_max = 256;
 
-/// A peer must finish its hello within this.
+/// A peer must finish its hello within this, unless the daemon is configured
+/// otherwise. The frame of a hello is small; until it was accepted, nothing
+/// larger is taken.
 inline constexpr std::uint32_t handshake_ms_max = 5'000;
+inline constexpr std::uint32_t hello_bytes_max = 8u << 10;
 
 /// Tokens of nesting and tables that the FlatBuffers verifier accepts.
 inline constexpr std::uint32_t message_depth_max = 16;

@@ -85,12 +85,14 @@ bool may_send(sender from, wire::Body type) {
       (type >= wire::Body::PutConversation &&
        type <= wire::Body::FinishConversation) ||
       type == wire::Body::VerifyCache || type == wire::Body::GetUsage ||
+      type == wire::Body::GetConfiguration ||
+      type == wire::Body::ShareConversation ||
       (type >= wire::Body::LoadModel && type <= wire::Body::PlanModel);
   const bool response =
       (type >= wire::Body::Welcome && type <= wire::Body::Error) ||
       type == wire::Body::SearchResult || type == wire::Body::Report ||
       type == wire::Body::Brought || type == wire::Body::VerifyResult ||
-      type == wire::Body::Usage;
+      type == wire::Body::Usage || type == wire::Body::Configuration;
   switch (from) {
     case sender::client:
       return request;
@@ -179,6 +181,9 @@ wire::BodyUnion error_body(const error& e) {
   native.code = static_cast<std::uint16_t>(e.code);
   native.name = to_string(e.code);
   native.message = e.context;
+  if (e.code == error_code::overloaded)
+    native.retry_after_ms =
+        e.retry_after_ms != 0 ? e.retry_after_ms : limits::retry_after_ms;
   if (native.message.size() > limits::error_bytes_max) {
     std::size_t end = limits::error_bytes_max;
     // Not inside a UTF-8 character: back over its continuation bytes.
@@ -190,7 +195,7 @@ wire::BodyUnion error_body(const error& e) {
 }
 
 error error_of(const wire::ErrorT& e) {
-  return error{static_cast<error_code>(e.code), e.message};
+  return error{static_cast<error_code>(e.code), e.message, e.retry_after_ms};
 }
 
 }  // namespace lamina

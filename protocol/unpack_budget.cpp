@@ -164,6 +164,8 @@ void budget::add(const wire::Conversation* conversation) {
   add(conversation->preview());
   add(conversation->fingerprint());
   add(conversation->origin());
+  add(conversation->owner());
+  add(conversation->group());
   add_tables(conversation->tokens());
   add_tables(conversation->ledger());
 }

@@ -117,10 +117,22 @@ std::list<digest>::iterator memory_tier::drop(std::list<digest>::iterator it) {
 // Oldest first. `keep` is what was just put: evicting it would make the tier
 // useless when one entry exceeds the budget.
 void memory_tier::evict(const digest& keep) {
+  evict_beyond(&keep);
+}
+
+void memory_tier::limit(std::uint64_t bytes_max, std::int64_t ttl_ms) {
+  bytes_max_ = bytes_max;
+  ttl_ms_ = ttl_ms;
+  evict_beyond(nullptr);
+  advance(now_ms_);
+}
+
+void memory_tier::evict_beyond(const digest* keep) {
   auto it = order_.end();
   while (bytes_ + raw_bytes_ > bytes_max_ && it != order_.begin()) {
     --it;
-    if (*it == keep || entries_.find(*it)->second.bytes == 0) continue;
+    if ((keep && *it == *keep) || entries_.find(*it)->second.bytes == 0)
+      continue;
     it = drop(it);
   }
 }

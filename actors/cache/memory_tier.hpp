@@ -33,6 +33,9 @@ class memory_tier {
   explicit memory_tier(std::uint64_t bytes_max, std::int64_t ttl_ms = 0)
       : bytes_max_(bytes_max), ttl_ms_(ttl_ms) {}
 
+  /// Other limits from now on; what is beyond them goes at once.
+  void limit(std::uint64_t bytes_max, std::int64_t ttl_ms);
+
   /// Sets the tier's clock (a steady one; going back is ignored) and drops
   /// what was last used `ttl_ms` ago or earlier. Costs what it drops.
   void advance(std::int64_t now_ms);
@@ -68,6 +71,7 @@ class memory_tier {
   entry& touch(const digest& name);
   void resize(entry& e, std::uint64_t bytes);
   void evict(const digest& keep);
+  void evict_beyond(const digest* keep);
   std::list<digest>::iterator drop(std::list<digest>::iterator it);
 
   std::uint64_t bytes_max_;

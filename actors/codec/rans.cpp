@@ -55,15 +55,34 @@ constexpr std::uint32_t slots_mask = 0xfff;
 // A state of a symbol with f slots must be below f << this to take it in.
 constexpr unsigned limit_shift = 31 - probability_bits;
 
-// Without branches: whether a state spills is a coin toss.
+// x / slots for x < slots << limit_shift is x * reciprocal >> reciprocal_shift:
+// rounding the reciprocal up adds less to the quotient than x / 2^shift, which
+// is less than slots / 2^(2 * probability_bits) and so than 1 / slots. A
+// division takes a processor several times as long.
+constexpr unsigned reciprocal_shift = limit_shift + 2 * probability_bits;
+
+constexpr auto make_reciprocals() {
+  std::array<std::uint64_t, probability_slots> of{};
+  for (std::uint64_t slots = 1; slots < of.size(); ++slots)
+    of[slots] = ((std::uint64_t{1} << reciprocal_shift) + slots - 1) / slots;
+  return of;
+}
+
+inline constexpr auto reciprocals = make_reciprocals();
+
+// Without branches, which a compiler makes of anything but arithmetic: whether
+// a state spills is a coin toss.
 inline std::uint16_t* encode_one(std::uint32_t entry, std::uint32_t& state,
                                  std::uint16_t* end) {
   const std::uint32_t slots = entry & slots_mask;
-  const bool large = state >= slots << limit_shift;
+  const std::uint32_t large = state >= slots << limit_shift ? 1 : 0;
   end[-1] = static_cast<std::uint16_t>(state);
-  end -= large ? 1 : 0;
-  const std::uint32_t x = large ? state >> 16 : state;
-  state = (x / slots << probability_bits) + x % slots + (entry >> 12);
+  end -= large;
+  const std::uint32_t x = state >> (16 * large);
+  const auto quotient =
+      static_cast<std::uint32_t>(x * reciprocals[slots] >> reciprocal_shift);
+  // quotient << probability_bits, and what the division leaves.
+  state = x + quotient * (probability_slots - slots) + (entry >> 12);
   return end;
 }
 
@@ -73,11 +92,13 @@ inline std::uint8_t decode_one(const std::uint32_t* table, std::uint32_t& state,
   const std::uint32_t x =
       (entry >> 12 & slots_mask) * (state >> probability_bits) +
       (entry & slots_mask);
-  const bool small = static_cast<std::int32_t>(x) <
-                     static_cast<std::int32_t>(rans_state_first);
-  const std::uint32_t refilled = x << 16 | *words;
-  state = small ? refilled : x;
-  words += small ? 1 : 0;
+  // Signed, as vectors compare: of hostile words all make the same, too.
+  const std::uint32_t small =
+      static_cast<std::int32_t>(x) < static_cast<std::int32_t>(rans_state_first)
+          ? 1
+          : 0;
+  state = x << (16 * small) | (*words & (0u - small));
+  words += small;
   return static_cast<std::uint8_t>(entry >> 24);
 }
 

@@ -155,7 +155,8 @@ result<void> prepare_format(environment& e) {
     BOOST_OUTCOME_TRY(dropped, drop_unused_books(txn));
     return dropped ? txn.commit() : result<void>(success());
   }
-  // Version 2 is the same without code books, and its totals end before theirs.
+  // Version 2 is the same without code books, and its totals end before theirs;
+  // version 3 is the same without owners that are tokens, and without groups.
   if (version == 1) {
     BOOST_OUTCOME_TRYV(migrate_from_1(txn));
   }

@@ -11,7 +11,7 @@
 namespace lamina {
 
 /// Raised when the layout changes.
-inline constexpr std::uint32_t store_format_version = 3;
+inline constexpr std::uint32_t store_format_version = 4;
 
 /// Opens or creates the databases.
 result<void> open_databases(environment& e);

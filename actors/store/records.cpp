@@ -10,6 +10,14 @@ namespace {
 constexpr std::uint16_t record_version = 1;
 /// Of a conversation that has a fingerprint or another origin than the engine.
 constexpr std::uint16_t record_version_origin = 2;
+/// Of one that belongs to a token, or is shared with a group.
+constexpr std::uint16_t record_version_owner = 3;
+
+std::uint16_t version_of(const conversation_record& r) {
+  if (!r.owner_token.empty() || !r.group.empty()) return record_version_owner;
+  return r.is_brought() || r.fingerprint != digest{} ? record_version_origin
+                                                     : record_version;
+}
 
 error corrupt(const char* what) {
   return {error_code::corrupt, std::string("record: ") + what};
@@ -91,10 +99,8 @@ std::string_view to_string(presence p) {
 
 std::vector<std::byte> encode(const conversation_record& r) {
   byte_writer out(100 + r.model.size() + r.preview.size());
-  const bool has_origin = r.is_brought() || r.fingerprint != digest{};
-  out.put(has_origin ? record_version_origin : record_version)
-      .put(r.id)
-      .put(r.owner_uid);
+  const auto version = version_of(r);
+  out.put(version).put(r.id).put(r.owner_uid);
   put_digest(out, r.root);
   out.put(r.shape.layers)
       .put(r.shape.width)
@@ -109,17 +115,19 @@ std::vector<std::byte> encode(const conversation_record& r) {
       .put(r.forked_at)
       .put_text(r.model)
       .put_text(r.preview);
-  if (has_origin) {
+  if (version >= record_version_origin) {
     put_digest(out, r.fingerprint);
     out.put_text(r.origin);
   }
+  if (version >= record_version_owner)
+    out.put_text(r.owner_token).put_text(r.group);
   return out.finish();
 }
 
 result<conversation_record> decode_conversation(
     std::span<const std::byte> bytes) {
   byte_reader in(bytes);
-  BOOST_OUTCOME_TRY(version, expect_version(in, record_version_origin));
+  BOOST_OUTCOME_TRY(version, expect_version(in, record_version_owner));
   conversation_record r;
   r.id = in.get<conversation_id>();
   r.owner_uid = in.get<std::uint32_t>();
@@ -137,9 +145,13 @@ result<conversation_record> decode_conversation(
   r.forked_at = in.get<position_t>();
   r.model = in.get_text();
   r.preview = in.get_text();
-  if (version == record_version_origin) {
+  if (version >= record_version_origin) {
     r.fingerprint = get_digest(in);
     r.origin = in.get_text();
+  }
+  if (version >= record_version_owner) {
+    r.owner_token = in.get_text();
+    r.group = in.get_text();
   }
   if (!in.at_end()) return corrupt("a conversation's of the wrong length");
   if (!known(r.shape.element)) return corrupt("unknown dtype");

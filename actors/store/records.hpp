@@ -27,9 +27,14 @@ enum class turn_state : std::uint8_t {
 };
 std::string_view to_string(turn_state s);
 
+/// The uid of nobody: of whom a token's name is known.
+inline constexpr std::uint32_t nobody_uid = 0xffffffff;
+
 struct conversation_record {
   conversation_id id = 0;
-  std::uint32_t owner_uid = 0;
+  std::uint32_t owner_uid = 0;  // nobody_uid: owner_token has it
+  std::string owner_token;      // name of a token; empty: of a uid
+  std::string group;            // may read it; empty: nobody but the owner
   std::string model;
   digest root;  // provenance of its activations
   capture_shape shape;

@@ -140,6 +140,7 @@ struct conversation_usage {
 };
 struct owner_usage {
   std::uint32_t uid = 0;
+  std::string token;  // as in conversation_record
   std::uint64_t conversations = 0;
   usage used;
 };

@@ -12,16 +12,35 @@
 #include "actors/store/eviction_walk.hpp"
 #include "actors/store/reader.hpp"
 #include "actors/store/repair.hpp"
+#include "actors/store/spare_room.hpp"
 #include "actors/store/sweep.hpp"
 #include "actors/store/usage.hpp"
 
 namespace lamina {
 namespace {
 
+bool makes_room(std::span<const write_op> ops) {
+  return std::all_of(ops.begin(), ops.end(), [](const write_op& op) {
+    return std::holds_alternative<delete_conversation>(op);
+  });
+}
+
+/// Once more with the spare room, when the disk was too full for it.
+template <class Step>
+auto with_spare(spare_room& spare, const Step& step) {
+  auto outcome = step();
+  if (outcome.has_error() && outcome.error().code == error_code::disk_full &&
+      spare.give())
+    outcome = step();
+  spare.take();
+  return outcome;
+}
+
 class lmdb_store final : public store {
  public:
-  explicit lmdb_store(std::shared_ptr<environment> env)
-      : env_(std::move(env)) {}
+  lmdb_store(std::shared_ptr<environment> env,
+             std::unique_ptr<spare_room> spare)
+      : env_(std::move(env)), spare_(std::move(spare)) {}
 
   const opening_report& opened() const override { return env_->opened; }
   result<commit_report> commit(std::span<const write_op> ops) override;
@@ -40,8 +59,13 @@ class lmdb_store final : public store {
  private:
   // Commits, and forgets of what was walked for eviction what has changed.
   result<void> finish(write_transaction& txn);
+  bool age();
+  result<commit_report> commit_all(std::span<const write_op> ops);
+  result<sweep_report> sweep_some(std::uint64_t bytes_max);
+  result<eviction_report> evict_some(const eviction_request& request);
 
   std::shared_ptr<environment> env_;
+  std::unique_ptr<spare_room> spare_;
   eviction_memory walked_;
   repair_place repaired_to_;
 };
@@ -52,6 +76,37 @@ result<void> lmdb_store::finish(write_transaction& txn) {
 }
 
 result<commit_report> lmdb_store::commit(std::span<const write_op> ops) {
+  const auto step = [this, ops] { return commit_all(ops); };
+  if (makes_room(ops)) return with_spare(*spare_, step);
+  auto outcome = step();
+  if (outcome.has_error() && outcome.error().code == error_code::disk_full &&
+      age())
+    outcome = step();
+  return outcome;
+}
+
+// LMDB takes pages again from the second transaction on after the one that
+// freed them. When the last thing that went through was a sweep, and all that
+// fails is larger, nothing would ever come in between.
+bool lmdb_store::age() {
+  return with_spare(*spare_,
+                    [this]() -> result<void> {
+                      BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env_));
+                      return txn.commit();
+                    })
+      .has_value();
+}
+
+result<sweep_report> lmdb_store::sweep(std::uint64_t bytes_max) {
+  return with_spare(*spare_,
+                    [this, bytes_max] { return sweep_some(bytes_max); });
+}
+
+result<eviction_report> lmdb_store::evict(const eviction_request& request) {
+  return with_spare(*spare_, [&] { return evict_some(request); });
+}
+
+result<commit_report> lmdb_store::commit_all(std::span<const write_op> ops) {
   BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env_));
   commit_report report;
   report.failed.resize(ops.size());
@@ -64,7 +119,7 @@ result<commit_report> lmdb_store::commit(std::span<const write_op> ops) {
   return report;
 }
 
-result<sweep_report> lmdb_store::sweep(std::uint64_t bytes_max) {
+result<sweep_report> lmdb_store::sweep_some(std::uint64_t bytes_max) {
   BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env_));
   sweep_report report;
   allowance left(bytes_max);
@@ -74,7 +129,8 @@ result<sweep_report> lmdb_store::sweep(std::uint64_t bytes_max) {
   return report;
 }
 
-result<eviction_report> lmdb_store::evict(const eviction_request& request) {
+result<eviction_report> lmdb_store::evict_some(
+    const eviction_request& request) {
   BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env_));
   // A transaction that fails has not walked anything.
   eviction_memory walked = walked_;
@@ -153,10 +209,15 @@ result<store_statistics> lmdb_store::statistics() const {
 
 result<std::shared_ptr<store>> store::open(const store_options& options) {
   BOOST_OUTCOME_TRY(env, open_environment(options));
-  BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env));
-  BOOST_OUTCOME_TRYV(interrupt_running_turns(txn));
-  BOOST_OUTCOME_TRYV(txn.commit());
-  return std::shared_ptr<store>(std::make_shared<lmdb_store>(std::move(env)));
+  auto spare =
+      std::make_unique<spare_room>(options.directory, options.spare_bytes);
+  BOOST_OUTCOME_TRYV(with_spare(*spare, [&env]() -> result<void> {
+    BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env));
+    BOOST_OUTCOME_TRYV(interrupt_running_turns(txn));
+    return txn.commit();
+  }));
+  return std::shared_ptr<store>(
+      std::make_shared<lmdb_store>(std::move(env), std::move(spare)));
 }
 
 }  // namespace lamina

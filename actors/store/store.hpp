@@ -13,7 +13,9 @@
 // chunk list contains the name holds one reference, and they go with the last.
 //
 // A call that fails (disk_full, io_error) leaves the store as it was before,
-// and the next one may succeed. One failure lasts until the store is opened
+// and the next one may succeed. What makes room (a commit of deletions alone, a
+// sweep, an eviction) is tried with the spare room (spare_room.hpp) before it
+// fails with disk_full. One failure lasts until the store is opened
 // again: a page of the map that cannot be read (`unavailable`; a file cut
 // short, a failing disk).
 #pragma once
@@ -40,6 +42,7 @@ struct store_options {
   std::filesystem::path directory;                   // created, mode 0700
   std::uint64_t map_bytes = std::uint64_t{1} << 40;  // reserved, never resized
   std::uint32_t readers_max = 126;
+  std::uint64_t spare_bytes = 8u << 20;  // kept back for what makes room
   bool sync = true;  // false only in tests that measure something else
 };
 

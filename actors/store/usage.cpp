@@ -46,8 +46,9 @@ class usage_count {
   result<usage_report> run();
 
  private:
+  using owner_key = std::pair<std::uint32_t, std::string>;  // uid, token
   struct belongs {
-    std::uint32_t uid = 0;
+    owner_key owner{0, {}};
     std::string model;
   };
 
@@ -63,10 +64,10 @@ class usage_count {
   environment& env_;
   std::size_t slice_;
   std::map<conversation_id, belongs> known_;
-  std::map<std::uint32_t, std::uint64_t> of_owner_;
+  std::map<owner_key, std::uint64_t> of_owner_;
   std::map<std::string, std::uint64_t> of_model_;
   grouping<conversation_id> conversations_;
-  grouping<std::uint32_t> owners_;
+  grouping<owner_key> owners_;
   grouping<std::string> models_;
   held_bytes held_, waiting_;
 };
@@ -93,7 +94,7 @@ result<void> usage_count::in_slices(MDB_dbi in, Step step) {
 void usage_count::add_records(conversation_id id, std::uint64_t bytes) {
   const belongs& whose = known_[id];
   conversations_.add_records(id, bytes);
-  owners_.add_records(whose.uid, bytes);
+  owners_.add_records(whose.owner, bytes);
   models_.add_records(whose.model, bytes);
 }
 
@@ -104,8 +105,9 @@ result<void> usage_count::count_conversation(const cursor& at) {
   // A damaged record says neither owner nor model: uid 0, no model.
   belongs whose;
   if (record.has_value())
-    whose = {record.value().owner_uid, record.value().model};
-  of_owner_[whose.uid] += 1;
+    whose = {{record.value().owner_uid, record.value().owner_token},
+             record.value().model};
+  of_owner_[whose.owner] += 1;
   of_model_[whose.model] += 1;
   known_[id] = std::move(whose);
   add_records(id, at.key().size() + at.value().size());
@@ -132,7 +134,7 @@ result<void> usage_count::count_name(MDB_txn* txn, const cursor& at) {
     const auto whose = known_.find(id);
     if (whose == known_.end()) continue;
     conversations_.note_chunk(id);
-    owners_.note_chunk(whose->second.uid);
+    owners_.note_chunk(whose->second.owner);
     models_.note_chunk(whose->second.model);
   }
   conversations_.end_name(record.held);
@@ -146,8 +148,9 @@ usage_report usage_count::report() const {
   usage_report all;
   for (const auto& [id, used] : conversations_.used())
     all.conversations.push_back({id, used});
-  for (const auto& [uid, used] : owners_.used())
-    all.owners.push_back({uid, of_owner_.at(uid), used});
+  for (const auto& [owner, used] : owners_.used())
+    all.owners.push_back(
+        {owner.first, owner.second, of_owner_.at(owner), used});
   for (const auto& [model, used] : models_.used())
     all.models.push_back({model, of_model_.at(model), used});
   all.shared_by_conversations = conversations_.shared();

@@ -15,7 +15,7 @@ std::string_view advice_for(error_code code) {
     case error_code::unauthenticated:
       return "connect as a user the daemon knows, or with its token";
     case error_code::forbidden:
-      return "ask who owns it or runs the daemon, or run it as that user";
+      return "ask the owner, or whoever runs the daemon";
     case error_code::not_found:
       return "see lamina conversations list and lamina models";
     case error_code::already_exists:
@@ -62,7 +62,12 @@ int exit_code_for(const error& e, bool connected, bool dialled) {
 
 std::string sentence_for(const error& e) {
   std::string sentence = "lamina: " + harmless(to_string(e));
-  sentence.append(". Try: ").append(advice_for(e.code)).append(".\n");
+  sentence.append(". Try: ");
+  if (e.retry_after_ms != 0)
+    sentence.append("again in ")
+        .append(std::to_string((e.retry_after_ms + 999) / 1000))
+        .append(" s, or ");
+  sentence.append(advice_for(e.code)).append(".\n");
   return sentence;
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "client/cli/advice.hpp"
+#include "client/cli/arguments_config.hpp"
 #include "client/cli/ranges.hpp"
 #include "client/cli/tensor_files.hpp"
 #include "protocol/limits.hpp"
@@ -423,6 +424,7 @@ void add_conversations(CLI::App& app, invocation& chosen) {
                 })
       ->add_option("position", *position, "How many tokens it begins with")
       ->required();
+  add_sharing(*group, chosen);
   add_export(*group, chosen);
   add_import(*group, chosen);
   add_about_one(*group, chosen, "delete", "Remove one",
@@ -478,9 +480,11 @@ void add_bench(CLI::App& app, invocation& chosen) {
 
 void add_common_options(CLI::App& app, common_options& common) {
   app.add_option("--endpoint", common.endpoint,
-                 "unix:PATH or tcp://HOST:PORT; also from LAMINA_ENDPOINT")
+                 "unix:PATH, tcp://HOST:PORT or tls://HOST:PORT; also from "
+                 "LAMINA_ENDPOINT")
       ->check(checked_by(
           [](const std::string& address) { return parse_endpoint(address); }));
+  add_identity_options(app, common);
   app.add_flag("--json", common.json, "Print one JSON document");
   app.add_option("--color", common.color, "Colours in the output")
       ->check(CLI::IsMember({"auto", "always", "never"}))
@@ -510,6 +514,7 @@ std::variant<invocation, int> parse_arguments(int count, char** words) {
   add_bench(app, chosen);
   add_cache(app, chosen);
   add_conversations(app, chosen);
+  add_config(app, chosen);
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& problem) {

@@ -129,6 +129,11 @@ result<int> fork_conversation(session& with, const std::string& conversation,
                               std::uint32_t position);
 result<int> delete_conversation(session& with, const std::string& conversation);
 
+/// Lets the members of a group read it; an empty group: nobody else.
+result<int> share_conversation(session& with, const std::string& conversation,
+                               const std::string& group);
+result<int> show_configuration(session& with);
+
 struct plan_options {
   std::string model;  // empty: the only one there is
   std::uint64_t tokens = 0;

@@ -12,11 +12,13 @@ constexpr std::size_t examples_max = 3;
 
 result<std::string> newest(const wire::ConversationsT& known) {
   const auto& all = known.conversations;
+  // What others share with you is never meant.
   const auto last = std::max_element(
       all.begin(), all.end(), [](const auto& a, const auto& b) {
-        return a->created_unix_ms < b->created_unix_ms;
+        return std::pair(a->yours, a->created_unix_ms) <
+               std::pair(b->yours, b->created_unix_ms);
       });
-  if (last == all.end())
+  if (last == all.end() || !(*last)->yours)
     return fail(error_code::not_found, "there are no conversations yet");
   return (*last)->id;
 }

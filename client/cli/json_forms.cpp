@@ -265,6 +265,9 @@ json summary(const wire::ConversationT& conversation) {
   json form{{"id", conversation.id},
             {"model", conversation.model},
             {"owner_uid", conversation.owner_uid},
+            {"owner", conversation.owner},
+            {"group", conversation.group},
+            {"yours", conversation.yours},
             {"created_unix_ms", conversation.created_unix_ms},
             {"accessed_unix_ms", conversation.accessed_unix_ms},
             {"pinned", conversation.pinned},
@@ -295,7 +298,9 @@ json to_json(const wire::ConversationsT& conversations) {
 }
 
 json to_json(const error& e) {
-  return {{"error", {{"code", to_string(e.code)}, {"message", e.context}}}};
+  json form{{"code", to_string(e.code)}, {"message", e.context}};
+  if (e.retry_after_ms != 0) form["retry_after_ms"] = e.retry_after_ms;
+  return {{"error", std::move(form)}};
 }
 
 }  // namespace lamina::cli

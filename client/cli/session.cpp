@@ -10,6 +10,7 @@
 
 #include "client/cli/advice.hpp"
 #include "client/cli/conversation_choice.hpp"
+#include "client/cli/token_source.hpp"
 
 namespace lamina::cli {
 namespace {
@@ -42,9 +43,7 @@ std::size_t session::columns() const {
 
 result<client> session::dial() {
   address_ = options_.endpoint;
-  const char* from_environment = std::getenv("LAMINA_ENDPOINT");
-  if (address_.empty() && from_environment != nullptr)
-    address_ = from_environment;
+  if (address_.empty()) address_ = environment("LAMINA_ENDPOINT");
   if (address_.empty()) {
     BOOST_OUTCOME_TRY(standard, default_endpoint());
     address_ = to_string(standard);
@@ -52,7 +51,13 @@ result<client> session::dial() {
   BOOST_OUTCOME_TRY(address, parse_endpoint(address_));
   connect_options options;
   options.name = "lamina 0.1";
-  if (const char* token = std::getenv("LAMINA_TOKEN")) options.token = token;
+  options.tls_ca =
+      options_.tls_ca.empty() ? environment("LAMINA_TLS_CA") : options_.tls_ca;
+  // A token is the daemon's business only where the kernel vouches for nobody.
+  if (address.kind != endpoint::transport::unix_socket) {
+    BOOST_OUTCOME_TRY(token, find_token(options_.token_file));
+    options.token = token;
+  }
   return client::connect(address, options);
 }
 

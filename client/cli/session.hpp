@@ -14,7 +14,9 @@
 namespace lamina::cli {
 
 struct common_options {
-  std::string endpoint;  // empty: LAMINA_ENDPOINT, else the default
+  std::string endpoint;    // empty: LAMINA_ENDPOINT, else the default
+  std::string token_file;  // empty: LAMINA_TOKEN, else LAMINA_TOKEN_FILE
+  std::string tls_ca;      // empty: LAMINA_TLS_CA, else the system's
   bool json = false;
   std::string color = "auto";  // "auto", "always", "never"
 };

@@ -105,6 +105,12 @@ void append_status(std::string& text, const nlohmann::ordered_json& value,
   }
 }
 
+/// Another's, which is shared with you, is told apart first.
+const char* mark_of(const wire::ConversationT& conversation) {
+  if (!conversation.yours) return "shared";
+  return conversation.pinned ? "pinned" : "";
+}
+
 }  // namespace
 
 std::string utc_minute(std::int64_t unix_ms) {
@@ -151,8 +157,7 @@ std::string render_conversations(const wire::ConversationsT& conversations,
         {harmless(conversation->id), utc_minute(conversation->created_unix_ms),
          harmless(conversation->model), harmless(conversation->state),
          std::to_string(conversation->turns),
-         std::to_string(conversation->positions),
-         conversation->pinned ? "pinned" : "",
+         std::to_string(conversation->positions), mark_of(*conversation),
          display_width(preview) > preview_columns
              ? fit(preview, preview_columns)
              : preview});
@@ -169,10 +174,16 @@ std::string render_conversation(const wire::ConversationT& conversation,
       harmless(conversation.model), harmless(conversation.state),
       conversation.turns, conversation.positions,
       conversation.pinned ? ", pinned" : "");
-  text += look.dim(fmt::format("created {} UTC, read {} UTC, owner {}\n",
-                               utc_minute(conversation.created_unix_ms),
-                               utc_minute(conversation.accessed_unix_ms),
-                               conversation.owner_uid));
+  const auto owner = conversation.owner.empty()
+                         ? std::to_string(conversation.owner_uid)
+                         : "token " + harmless(conversation.owner);
+  text += look.dim(
+      fmt::format("created {} UTC, read {} UTC, owner {}{}\n",
+                  utc_minute(conversation.created_unix_ms),
+                  utc_minute(conversation.accessed_unix_ms), owner,
+                  conversation.group.empty()
+                      ? ""
+                      : ", shared with " + harmless(conversation.group)));
   if (!conversation.parent.empty())
     text += look.dim(fmt::format("fork of {} at position {}\n",
                                  harmless(conversation.parent),

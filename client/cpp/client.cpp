@@ -70,7 +70,8 @@ client::~client() = default;
 
 result<client> client::connect(const endpoint& address,
                                const connect_options& options) {
-  BOOST_OUTCOME_TRY(link, connection::open(address));
+  BOOST_OUTCOME_TRY(link, connection::open(address, options.tls_ca,
+                                           options.handshake_ms_max));
   return greet(std::move(link), options);
 }
 
@@ -278,6 +279,14 @@ result<wire::ConversationT> client::pin(const std::string& conversation,
   return ask<wire::ConversationT>(*link_, std::move(request));
 }
 
+result<wire::ConversationT> client::share(const std::string& conversation,
+                                          const std::string& group) {
+  wire::ShareConversationT request;
+  request.conversation = conversation;
+  request.group = group;
+  return ask<wire::ConversationT>(*link_, std::move(request));
+}
+
 result<wire::ConversationT> client::fork(const std::string& conversation,
                                          std::uint32_t position) {
   wire::ForkConversationT request;
@@ -308,6 +317,12 @@ result<wire::BroughtT> client::finish(
 result<std::string> client::status() {
   BOOST_OUTCOME_TRY(status, ask<wire::StatusT>(*link_, wire::GetStatusT{}));
   return std::move(status.json);
+}
+
+result<std::string> client::configuration() {
+  BOOST_OUTCOME_TRY(
+      answer, ask<wire::ConfigurationT>(*link_, wire::GetConfigurationT{}));
+  return std::move(answer.json);
 }
 
 result<wire::ModelsT> client::load_model(const wire::LoadModelT& request) {

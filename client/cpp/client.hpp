@@ -30,7 +30,8 @@ class connection;
 
 struct connect_options {
   std::string name = "liblamina 0.1";  // for the daemon's log
-  std::string token;                   // TCP only
+  std::string token;                   // over TCP and TLS
+  std::string tls_ca;  // PEM file of authorities; empty: the system's
   std::uint32_t handshake_ms_max = 5'000;
 };
 
@@ -44,7 +45,8 @@ struct generation_handlers {
 class client {
  public:
   /// Connects and says hello. invalid_argument: no such host; unavailable:
-  /// nobody listens there or answers in time; else what the daemon says.
+  /// nobody listens there or answers in time; forbidden: over TLS, it is not
+  /// the host it should be; else what the daemon says.
   static result<client> connect(const endpoint& address,
                                 const connect_options& options = {});
 
@@ -120,6 +122,10 @@ class client {
   /// The conversation as it is then.
   result<wire::ConversationT> pin(const std::string& conversation, bool pinned);
 
+  /// Lets a group read it; an empty one: nobody but the owner.
+  result<wire::ConversationT> share(const std::string& conversation,
+                                    const std::string& group);
+
   /// A new conversation with the first `position` tokens of this one.
   result<wire::ConversationT> fork(const std::string& conversation,
                                    std::uint32_t position);
@@ -136,6 +142,8 @@ class client {
   /// A JSON document.
   result<std::string> status();
 
+  /// The daemon's configuration, a JSON document; for admins.
+  result<std::string> configuration();
   /// Loads a model; returns it when it is up.
   result<wire::ModelsT> load_model(const wire::LoadModelT& request);
   result<void> unload_model(const std::string& name);

@@ -8,7 +8,9 @@
 
 #include <array>
 #include <boost/asio.hpp>
+#include <boost/asio/ssl.hpp>
 #include <chrono>
+#include <optional>
 
 #include "protocol/limits.hpp"
 
@@ -19,9 +21,16 @@ namespace asio = boost::asio;
 using asio_error = boost::system::error_code;
 using stream_socket = asio::generic::stream_protocol::socket;
 
+/// Where a request's number belongs while TLS greets; none has it.
+constexpr std::uint32_t handshake_number = 0xffffffff;
+
 result<void> connect_unix(stream_socket& socket, const endpoint& address) {
   asio_error problem;
   socket.connect(asio::local::stream_protocol::endpoint(address.path), problem);
+  if (problem == asio::error::access_denied)
+    return fail(error_code::forbidden,
+                "you may not use " + to_string(address) +
+                    "; its owner may, and its group if the file says so");
   if (problem)
     return fail(error_code::unavailable, "no daemon answers at " +
                                              to_string(address) + " (" +
@@ -57,6 +66,8 @@ result<void> connect_tcp(asio::io_context& io, stream_socket& socket,
 struct connection::sockets {
   asio::io_context io{1};
   stream_socket socket{io};
+  std::optional<asio::ssl::context> tls_context;
+  std::optional<asio::ssl::stream<stream_socket&>> tls;  // over the socket
   asio::posix::stream_descriptor cancels{io};
   asio::steady_timer deadline{io};
   int cancel_fd = -1;  // owned by `cancels`; kept for signal handlers
@@ -79,7 +90,9 @@ connection::connection(std::unique_ptr<sockets> opened)
 
 connection::~connection() = default;
 
-result<std::unique_ptr<connection>> connection::open(const endpoint& address) {
+result<std::unique_ptr<connection>> connection::open(const endpoint& address,
+                                                     const std::string& tls_ca,
+                                                     std::uint32_t ms_max) {
   auto opened = std::make_unique<sockets>();
   if (address.kind == endpoint::transport::unix_socket) {
     BOOST_OUTCOME_TRYV(connect_unix(opened->socket, address));
@@ -87,7 +100,70 @@ result<std::unique_ptr<connection>> connection::open(const endpoint& address) {
     BOOST_OUTCOME_TRYV(connect_tcp(opened->io, opened->socket, address));
   }
   BOOST_OUTCOME_TRYV(opened->prepare());
-  return std::unique_ptr<connection>(new connection(std::move(opened)));
+  std::unique_ptr<connection> made(new connection(std::move(opened)));
+  if (address.kind == endpoint::transport::tls) {
+    BOOST_OUTCOME_TRYV(made->greet_tls(address, tls_ca, ms_max));
+  }
+  return made;
+}
+
+namespace {
+
+/// Trusts a file's authorities or the system's, and nobody but `host`.
+result<void> prepare_tls(asio::ssl::context& context, const std::string& tls_ca,
+                         const std::string& host) {
+  asio_error problem;
+  SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_3_VERSION);
+  if (tls_ca.empty())
+    context.set_default_verify_paths(problem);
+  else
+    context.load_verify_file(tls_ca, problem);
+  if (problem)
+    return fail(error_code::invalid_argument,
+                "cannot use the certificates in " +
+                    (tls_ca.empty() ? "the system's store" : tls_ca) + " (" +
+                    problem.message() + ")");
+  context.set_verify_mode(asio::ssl::verify_peer);
+  context.set_verify_callback(asio::ssl::host_name_verification(host));
+  return success();
+}
+
+}  // namespace
+
+result<void> connection::greet_tls(const endpoint& address,
+                                   const std::string& tls_ca,
+                                   std::uint32_t ms_max) {
+  auto& s = *sockets_;
+  s.tls_context.emplace(asio::ssl::context::tls_client);
+  BOOST_OUTCOME_TRYV(prepare_tls(*s.tls_context, tls_ca, address.host));
+  s.tls.emplace(s.socket, *s.tls_context);
+  // Which certificate a daemon of several names shows.
+  SSL_set_tlsext_host_name(s.tls->native_handle(), address.host.c_str());
+  asio_error problem;
+  bool finished = false;
+  s.tls->async_handshake(asio::ssl::stream_base::client,
+                         [&](asio_error outcome) {
+                           problem = outcome;
+                           finished = true;
+                         });
+  running_ = handshake_number;
+  watch_deadline(running_, ms_max);
+  while (!finished)
+    s.io.run_one();
+  s.deadline.cancel();
+  running_ = 0;
+  if (deadline_passed_) return lost("the daemon did not greet in time");
+  if (!problem) return success();
+  const auto verdict = SSL_get_verify_result(s.tls->native_handle());
+  if (verdict == X509_V_OK)
+    return lost("no TLS with " + to_string(address) + " (" + problem.message() +
+                ")");
+  return fail(error_code::forbidden,
+              "the daemon at " + to_string(address) + " cannot be trusted (" +
+                  (verdict == X509_V_ERR_UNSPECIFIED
+                       ? "its certificate does not name " + address.host
+                       : X509_verify_cert_error_string(verdict)) +
+                  ")");
 }
 
 result<std::unique_ptr<connection>> connection::adopt(int socket) {
@@ -119,7 +195,7 @@ void connection::watch_cancel() {
         if (problem) return;
         std::uint64_t count = 0;
         if (::read(sockets_->cancel_fd, &count, sizeof count) > 0 &&
-            running_ != 0)
+            running_ != 0 && running_ != handshake_number)
           send_cancel(running_);
         watch_cancel();
       });
@@ -161,7 +237,10 @@ result<void> connection::write(std::span<const std::byte> head,
   asio_error problem;
   const std::array parts{asio::buffer(head.data(), head.size()),
                          asio::buffer(payload.data(), payload.size())};
-  asio::write(sockets_->socket, parts, problem);
+  if (sockets_->tls)
+    asio::write(*sockets_->tls, parts, problem);
+  else
+    asio::write(sockets_->socket, parts, problem);
   if (problem)
     return lost("the connection to the daemon broke while writing (" +
                 problem.message() + ")");
@@ -171,16 +250,20 @@ result<void> connection::write(std::span<const std::byte> head,
 result<void> connection::read(std::byte* into, std::size_t size) {
   asio_error problem;
   bool finished = false;
-  asio::async_read(sockets_->socket, asio::buffer(into, size),
-                   [&](asio_error outcome, std::size_t) {
-                     problem = outcome;
-                     finished = true;
-                   });
+  auto done = [&](asio_error outcome, std::size_t) {
+    problem = outcome;
+    finished = true;
+  };
+  if (sockets_->tls)
+    asio::async_read(*sockets_->tls, asio::buffer(into, size), done);
+  else
+    asio::async_read(sockets_->socket, asio::buffer(into, size), done);
   sockets_->io.restart();
   while (!finished)
     sockets_->io.run_one();
   if (deadline_passed_) return lost("the daemon did not answer in time");
-  if (problem == asio::error::eof)
+  if (problem == asio::error::eof ||
+      problem == asio::ssl::error::stream_truncated)
     return lost("the daemon closed the connection");
   if (problem)
     return lost("the connection to the daemon broke (" + problem.message() +

@@ -29,8 +29,13 @@ struct received_frame {
 
 class connection {
  public:
-  /// unavailable: nobody answers there; invalid_argument: no such host.
-  static result<std::unique_ptr<connection>> open(const endpoint& address);
+  /// unavailable: nobody answers there in time; invalid_argument: no such host;
+  /// forbidden: the socket is not for this user, or, over TLS, the daemon is
+  /// not who the certificate authorities vouch for. `tls_ca`: a PEM file of
+  /// those to trust; empty: the system's. `ms_max` bounds the greeting of TLS.
+  static result<std::unique_ptr<connection>> open(const endpoint& address,
+                                                  const std::string& tls_ca,
+                                                  std::uint32_t ms_max);
 
   /// Takes over a connected stream socket; closes it also on failure.
   static result<std::unique_ptr<connection>> adopt(int socket);
@@ -54,6 +59,8 @@ class connection {
  private:
   struct sockets;
   explicit connection(std::unique_ptr<sockets> opened);
+  result<void> greet_tls(const endpoint& address, const std::string& tls_ca,
+                         std::uint32_t ms_max);
 
   result<void> write(std::span<const std::byte> head,
                      std::span<const std::byte> payload = {});

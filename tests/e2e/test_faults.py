@@ -1,5 +1,6 @@
 """A disk that fills, fails or lies, and a clock that is wrong, as a user of
 the real daemon meets them: what docs/operate.md promises."""
+import contextlib
 import errno
 import os
 import pathlib
@@ -126,7 +127,8 @@ class SmallFileSystem(unittest.TestCase):
         self.addCleanup(self.daemon.stop)
         self.daemon.start()
 
-    def test_turns_go_on_and_are_stored_when_there_is_room_again(self):
+    def fill(self):
+        """Turns until nothing can be stored any more."""
         turns = []
         while not self.daemon.status()["disk"]["memory_only"]:
             self.assertLess(len(turns), 40, "8 MB never fill")
@@ -135,6 +137,10 @@ class SmallFileSystem(unittest.TestCase):
         self.assertTrue(turns[0]["durable"])
         self.assertFalse(turns[-1]["durable"])
         self.assertIn("disk_full", self.daemon.status()["disk"]["last_error"])
+        return turns
+
+    def test_turns_go_on_and_are_stored_when_there_is_room_again(self):
+        turns = self.fill()
         self.daemon.json("lens", turns[-1]["conversation"], 20)
         subprocess.run(["mount", "-o", "remount,size=64m", self.daemon.state], check=True)
         eventually(lambda: not self.daemon.status()["disk"]["memory_only"], RETRY_S)
@@ -143,6 +149,21 @@ class SmallFileSystem(unittest.TestCase):
         for turn in turns:
             shown = self.daemon.json("conversations", "show", turn["conversation"])
             self.assertEqual([t["id"] for t in shown["tokens"]], [t["id"] for t in turn["tokens"]])
+
+    def test_conversations_can_be_deleted_though_not_a_block_is_free(self):
+        turns = self.fill()
+        with contextlib.suppress(OSError), open(self.daemon.state / "rest", "wb", buffering=0) as rest:
+            while rest.write(bytes(4096)):
+                pass
+        self.assertEqual(os.statvfs(self.daemon.state).f_bavail, 0)
+        for turn in turns[:3]:
+            self.daemon.json("conversations", "delete", turn["conversation"])
+        # What they held lets the last turn in: the file does not have to grow.
+        eventually(lambda: not self.daemon.status()["disk"]["memory_only"], RETRY_S)
+        self.daemon.kill()
+        self.daemon.start()
+        kept = {c["id"] for c in self.daemon.json("conversations", "list")["conversations"]}
+        self.assertEqual(kept, {turn["conversation"] for turn in turns[3:]})
 
 
 class Damage(Faults):

@@ -12,6 +12,7 @@
 
 #include "actors/codec/codec.hpp"
 #include "actors/store/names.hpp"
+#include "client/cli/conversation_file.hpp"
 #include "protocol/frame.hpp"
 #include "tests/unit/codec/sample_chunk.hpp"
 #include "tests/unit/protocol/samples.hpp"
@@ -105,6 +106,37 @@ void add_tree(const corpus& into) {
   into.add("tree_pages", "store", std::as_bytes(std::span(all)));
 }
 
+/// 20 positions of 2 layers x 2, the second chunk without activations and the
+/// first without lens records; all numbers are 0.
+void add_exported(const corpus& into) {
+  wire::ConversationT talk;
+  talk.id = "0000000000001";
+  talk.model = "gpt2";
+  talk.origin = "engine";
+  talk.layers = 2;
+  talk.width = 2;
+  talk.dtype = static_cast<std::uint8_t>(dtype::bfloat16);
+  for (std::uint32_t p = 0; p < 20; ++p) {
+    talk.tokens.push_back(std::make_unique<wire::TokenT>());
+    talk.tokens.back()->id = 100 + p;
+    talk.tokens.back()->bytes = {0xe2, 0x82};
+    talk.tokens.back()->role = 2;
+  }
+  for (const std::uint32_t begin : {0u, 16u}) {
+    auto chunk = std::make_unique<wire::LedgerEntryT>();
+    chunk->position_begin = begin;
+    chunk->position_end = std::min(begin + 16, 20u);
+    chunk->embed = "never_asked";
+    chunk->resid_post = chunk->final_norm = begin == 0 ? "present" : "evicted";
+    chunk->lens = begin == 0 ? "on_demand" : "present";
+    talk.ledger.push_back(std::move(chunk));
+  }
+  const auto header = cli::header_of(talk, cli::layout_of(talk)).value();
+  auto file = header.bytes;
+  file.resize(header.file_bytes);
+  into.add("import", "conversation", std::as_bytes(std::span(file)));
+}
+
 }  // namespace
 }  // namespace lamina
 
@@ -118,5 +150,6 @@ int main(int argc, char** argv) {
   lamina::add_records(into);
   lamina::add_messages(into);
   lamina::add_tree(into);
+  lamina::add_exported(into);
   return 0;
 }

@@ -33,8 +33,8 @@ class peer final : public outbox, public std::enable_shared_from_this<peer> {
 
   /// Says hello; the answer to that is not waited for.
   void connect(caf::actor_system& sys, const supervisor_actor& top,
-               std::uint32_t uid) {
-    session_ = spawn_session(sys, uid, shared_from_this());
+               const principal& who) {
+    session_ = spawn_session(sys, who, shared_from_this());
     caf::anon_send(top, follow_views{session_});
     begin(make_body(wire::HelloT{}));
   }

@@ -43,6 +43,27 @@ TEST(MemoryTier, LeastRecentlyUsedGoesFirst) {
   EXPECT_EQ(tier.evictions(), 1u);
 }
 
+TEST(MemoryTier, ASmallerLimitHoldsAtOnce) {
+  memory_tier tier(300);
+  for (std::uint8_t n = 1; n <= 3; ++n)
+    tier.put_values(name_of(n), {value(name_of(n), 16, 100)});
+  tier.limit(200, 0);
+  EXPECT_EQ(tier.find(name_of(1)), nullptr);
+  EXPECT_EQ(tier.bytes(), 200u);
+  tier.limit(0, 0);
+  EXPECT_EQ(tier.entries(), 0u);
+}
+
+TEST(MemoryTier, AShorterTimeToLiveHoldsAtOnce) {
+  memory_tier tier(300);
+  tier.put_values(name_of(1), {value(name_of(1), 16, 100)});
+  tier.advance(1'000);
+  tier.put_values(name_of(2), {value(name_of(2), 16, 100)});
+  tier.limit(300, 1'000);
+  EXPECT_EQ(tier.find(name_of(1)), nullptr);
+  EXPECT_NE(tier.find(name_of(2)), nullptr);
+}
+
 TEST(MemoryTier, RowsInFlightAreNeverEvicted) {
   memory_tier tier(1);
   tier.put_raw(name_of(1), raw(3));

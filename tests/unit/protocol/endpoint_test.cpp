@@ -21,6 +21,22 @@ TEST(Endpoint, ReadsTcpHostsAndBracketedAddresses) {
   EXPECT_EQ(v6.port, 65535);
 }
 
+TEST(Endpoint, ReadsTls) {
+  const auto parsed = parse_endpoint("tls://lamina.example:7346").value();
+  EXPECT_EQ(parsed.kind, endpoint::transport::tls);
+  EXPECT_EQ(parsed.host, "lamina.example");
+  EXPECT_EQ(to_string(parsed), "tls://lamina.example:7346");
+}
+
+TEST(Endpoint, KnowsWhatOnlyThisMachineCanReach) {
+  for (const auto* local :
+       {"unix:/s", "tcp://localhost:1", "tcp://127.3.2.1:1", "tls://[::1]:1"})
+    EXPECT_TRUE(is_local(parse_endpoint(local).value())) << local;
+  for (const auto* far : {"tcp://0.0.0.0:1", "tls://[::]:1", "tcp://10.0.0.1:1",
+                          "tcp://lamina.example:1"})
+    EXPECT_FALSE(is_local(parse_endpoint(far).value())) << far;
+}
+
 TEST(Endpoint, WritesWhatItReads) {
   for (const auto* address : {"unix:relative.sock", "unix:/a b/c",
                               "tcp://127.0.0.1:1", "tcp://[fe80::1]:80"})

@@ -247,6 +247,15 @@ TEST(ErrorBody, KeepsCodeAndSentence) {
   EXPECT_EQ(error_of(*body.AsError()), e);
 }
 
+TEST(ErrorBody, OverloadedSaysWhenToTryAgain) {
+  const auto plain = error_body({error_code::overloaded, "full"});
+  EXPECT_EQ(plain.AsError()->retry_after_ms, limits::retry_after_ms);
+  const auto known = error_body({error_code::overloaded, "full", 7'000});
+  EXPECT_EQ(error_of(*known.AsError()).retry_after_ms, 7'000u);
+  const auto other = error_body({error_code::not_found, "gone"});
+  EXPECT_EQ(other.AsError()->retry_after_ms, 0u);
+}
+
 TEST(ErrorBody, CutsLongSentencesBetweenCharacters) {
   std::string sentence = "x";
   while (sentence.size() <= limits::error_bytes_max)

@@ -307,6 +307,14 @@ std::vector<wire::BodyUnion> every_message() {
   all.push_back(verify_result());
   all.push_back(make_body(wire::GetUsageT{}));
   all.push_back(usage());
+  all.push_back(make_body(wire::GetConfigurationT{}));
+  wire::ConfigurationT configuration;
+  configuration.json = "{}";
+  all.push_back(make_body(configuration));
+  wire::ShareConversationT share;
+  share.conversation = "0000000000001";
+  share.group = "lab";
+  all.push_back(make_body(share));
   all.push_back(load_model());
   all.push_back(make_body(wire::UnloadModelT{}));
   all.push_back(plan_model());

@@ -115,6 +115,32 @@ TEST(Records, ABroughtConversationKeepsWhereItCameFrom) {
       decode_conversation(encode(full_conversation())).value().is_brought());
 }
 
+TEST(Records, ATokensConversationKeepsItsOwnerAndGroup) {
+  auto shared = full_conversation();
+  shared.owner_uid = nobody_uid;
+  shared.owner_token = "al";
+  shared.group = "lab";
+  const auto bytes = encode(shared);
+  const unsigned char golden_end[] = {
+      6, 0, 0, 0, 'e', 'n', 'g', 'i', 'n', 'e',  // origin
+      2, 0, 0, 0, 'a', 'l',                      // owner
+      3, 0, 0, 0, 'l', 'a', 'b',                 // group
+  };
+  const auto plain = encode(full_conversation());
+  ASSERT_EQ(bytes.size(), plain.size() + 16 + sizeof golden_end);
+  EXPECT_EQ(bytes[0], std::byte{3});
+  EXPECT_EQ(std::memcmp(bytes.data() + plain.size() + 16, golden_end,
+                        sizeof golden_end),
+            0);
+  const auto read = decode_conversation(bytes).value();
+  EXPECT_EQ(read.owner_uid, nobody_uid);
+  EXPECT_EQ(read.owner_token, "al");
+  EXPECT_EQ(read.group, "lab");
+  EXPECT_EQ(read.origin, "engine");
+  for (std::size_t n = 0; n < bytes.size(); ++n)
+    EXPECT_FALSE(decode_conversation(std::span(bytes).first(n))) << n;
+}
+
 TEST(Records, ConversationMatchesItsGolden) {
   const unsigned char golden[] = {
       1,
