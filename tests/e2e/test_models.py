@@ -78,6 +78,17 @@ class TestLoading(ModelsTest):
                                     "--no-capture", model="stories260K")
         self.assertTrue(STORY.startswith(prompt + turn["text"]), turn["text"])
 
+    def test_tokens_are_drawn_as_the_authors_ask(self):
+        usual = self.daemon.json("models")["models"][0]["usual_sampling"]
+        drawn = lambda *options: self.daemon.generate(
+            "The captain looked", "--max-new-tokens", 30, "--seed", 5,
+            *options)["text"]
+        by_model = drawn("--model-sampling")
+        self.assertEqual(by_model, drawn(
+            "--temperature", usual["temperature"], "--top-k", usual["top_k"],
+            "--top-p", usual["top_p"]))
+        self.assertNotEqual(by_model, drawn())
+
     def test_a_name_is_taken_once(self):
         self.load("gpt2")
         self.assertFails("already_exists", "unload it first", "models", "load",
