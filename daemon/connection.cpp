@@ -7,6 +7,7 @@
 
 #include "actors/interfaces.hpp"
 #include "actors/messages/session.hpp"
+#include "actors/messages/supervisor.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/limits.hpp"
 

@@ -5,6 +5,7 @@
 #include <caf/all.hpp>
 
 #include "actors/interfaces.hpp"
+#include "actors/messages/session.hpp"
 #include "actors/messages/supervisor.hpp"
 #include "actors/spawn.hpp"
 #include "protocol/frame.hpp"

@@ -5,6 +5,8 @@
 #include <caf/all.hpp>
 #include <nlohmann/json.hpp>
 
+#include "actors/messages/session.hpp"
+#include "actors/messages/supervisor.hpp"
 #include "daemon/metrics_text.hpp"
 #include "daemon/status_request.hpp"
 
