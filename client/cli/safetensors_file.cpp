@@ -37,14 +37,29 @@ std::string text_of(const std::vector<std::uint64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
+/// Whole numbers from 0 on; of any other the JSON library would make one.
+result<std::vector<std::uint64_t>> numbers_of(const std::string& path,
+                                              const std::string& name,
+                                              const json& list) {
+  std::vector<std::uint64_t> numbers;
+  for (const auto& number : list) {
+    if (!number.is_number_unsigned())
+      return wrong(path, fmt::format("has a tensor '{}' with {} where a whole "
+                                     "number belongs",
+                                     name, number.dump()));
+    numbers.push_back(number.get<std::uint64_t>());
+  }
+  return numbers;
+}
+
 result<file_tensor> tensor_of(const std::string& path, const std::string& name,
                               const json& entry, std::uint64_t begin,
                               std::uint64_t end) {
   file_tensor t;
   t.dtype = entry.at("dtype").get<std::string>();
-  t.shape = entry.at("shape").get<std::vector<std::uint64_t>>();
-  const auto offsets =
-      entry.at("data_offsets").get<std::vector<std::uint64_t>>();
+  BOOST_OUTCOME_TRY(shape, numbers_of(path, name, entry.at("shape")));
+  BOOST_OUTCOME_TRY(offsets, numbers_of(path, name, entry.at("data_offsets")));
+  t.shape = std::move(shape);
   const auto available = end - begin;
   if (offsets.size() != 2 || offsets[0] > offsets[1] || offsets[1] > available)
     return wrong(path,

@@ -12,6 +12,7 @@ import unittest
 from support import BIN, PROMPT, ROOT, CommandFailed, Daemon, DaemonTest, eventually, same_lens
 
 PAGE = 4096
+FORMAT = 4  # actors/store/format.hpp
 YEAR_S = 365 * 24 * 3600
 RETRY_S = 150  # the daemon tries a failing disk again within a minute
 
@@ -266,13 +267,13 @@ class Directory(Faults):
     def test_a_newer_format_is_refused_by_number_and_left_alone(self):
         turn = self.turn()
         self.daemon.stop()
-        now = b"version" + struct.pack("<I", 3)
+        now = b"version" + struct.pack("<I", FORMAT)
         places = [at + len("version") for at in occurrences(self.file, now)]
         self.assertTrue(places)
-        flip(self.file, places, bit=6)  # 3, 67
+        flip(self.file, places, bit=6)
         before = self.file.read_bytes()
         said = self.refused(self.daemon.state)
-        self.assertIn("67", said)
+        self.assertIn(str(FORMAT + 64), said)
         self.assertEqual(self.file.read_bytes(), before)
         flip(self.file, places, bit=6)
         self.daemon.start()

@@ -119,6 +119,27 @@ TEST_F(VectorFile, RefusesEveryFileThatIsCutShort) {
     EXPECT_FALSE(read("a.safetensors", tensors.substr(0, size))) << size;
 }
 
+// The JSON library would bend each into a whole number.
+TEST_F(VectorFile, RefusesShapesAndPlacesThatAreNoWholeNumbers) {
+  const auto floats = raw<float>({3, 4});
+  for (const char* odd : {"1e39", "2.0", "-2", "true", "null"}) {
+    const auto number = std::string(odd);
+    EXPECT_THAT(refusal("a.safetensors",
+                        safetensors(R"({"v":{"dtype":"F32","shape":[)" +
+                                        number + R"(],"data_offsets":[0,8]}})",
+                                    floats)),
+                HasSubstr("whole number"))
+        << odd;
+    EXPECT_THAT(refusal("a.safetensors",
+                        safetensors(R"({"v":{"dtype":"F32","shape":[2],)"
+                                    R"("data_offsets":[0,)" +
+                                        number + "]}}",
+                                    floats)),
+                HasSubstr("whole number"))
+        << odd;
+  }
+}
+
 TEST_F(VectorFile, AFileThatIsNotThereIsAnInputError) {
   const auto found = read_vector("/nowhere/v.npy", "");
   ASSERT_FALSE(found);
