@@ -7,11 +7,11 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string_view>
 
+#include "client/cli/safetensors_file.hpp"
 #include "client/cli/tensor_files.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/little_endian.hpp"
@@ -19,13 +19,20 @@
 namespace lamina::cli {
 namespace {
 
-/// A file with more than one vector of the largest width is no probe; a
-/// checkpoint named by mistake must not be read whole.
-constexpr std::uint64_t file_bytes_max = std::uint64_t{256} << 20;
+/// More than one vector of the largest width is no probe; a checkpoint named by
+/// mistake must not be read whole.
+constexpr std::uint64_t bytes_max = std::uint64_t{256} << 20;
 
 auto wrong(const std::string& path, std::string_view sentence) {
   return fail(error_code::invalid_argument,
               fmt::format("'{}' {}", path, sentence));
+}
+
+result<void> check_size(const std::string& path, std::uint64_t size) {
+  if (size <= bytes_max) return success();
+  return fail(error_code::limit_exceeded,
+              fmt::format("'{}' would take {} bytes; a vector has at most {}",
+                          path, size, bytes_max));
 }
 
 result<std::string> read_whole(const std::string& path) {
@@ -33,10 +40,7 @@ result<std::string> read_whole(const std::string& path) {
   if (!file)
     return fail(error_code::io_error, fmt::format("cannot open '{}'", path));
   const auto size = static_cast<std::uint64_t>(file.tellg());
-  if (size > file_bytes_max)
-    return fail(error_code::limit_exceeded,
-                fmt::format("'{}' has {} bytes; a vector's file has at most {}",
-                            path, size, file_bytes_max));
+  BOOST_OUTCOME_TRYV(check_size(path, size));
   std::string bytes(size, '\0');
   file.seekg(0);
   file.read(bytes.data(), static_cast<std::streamsize>(size));
@@ -161,50 +165,40 @@ result<tensor_bytes> parse_npy(const std::string& path, std::string_view file) {
 
 // ---- .safetensors -----------------------------------------------------------
 
-using nlohmann::json;
-
 /// The tensor of this name, or the only one.
-result<std::string> choose_tensor(const std::string& path, const json& header,
+result<std::string> choose_tensor(const safetensors_file& file,
                                   const std::string& wanted) {
   std::vector<std::string> names;
-  for (const auto& [name, entry] : header.items())
-    if (name != "__metadata__") names.push_back(name);
+  for (const auto& [name, tensor] : file.tensors())
+    names.push_back(name);
   if (wanted.empty() && names.size() == 1) return names.front();
-  if (std::find(names.begin(), names.end(), wanted) != names.end())
-    return wanted;
+  if (file.tensors().contains(wanted)) return wanted;
   constexpr std::size_t examples_max = 5;
   const auto more = names.size() > examples_max;
   if (more) names.resize(examples_max);
-  return wrong(path,
+  return wrong(file.path(),
                fmt::format("{}: it holds {}{}",
                            wanted.empty() ? "needs a choice by --tensor"
                                           : "has no tensor '" + wanted + "'",
                            fmt::join(names, ", "), more ? ", ..." : ""));
 }
 
-result<tensor_bytes> parse_safetensors(const std::string& path,
-                                       std::string_view file,
-                                       const std::string& wanted) try {
-  const auto bytes = std::as_bytes(std::span(file));
-  constexpr std::size_t before = 8;  // the header's length
-  if (file.size() < before) return wrong(path, "is cut short");
-  const auto length = load_little<std::uint64_t>(bytes.data());
-  if (length > file.size() - before) return wrong(path, "is cut short");
-  const auto header = json::parse(file.substr(before, length));
-  BOOST_OUTCOME_TRY(name, choose_tensor(path, header, wanted));
-  const auto& entry = header.at(name);
-  const auto offsets =
-      entry.at("data_offsets").get<std::vector<std::uint64_t>>();
-  const auto values = file.substr(before + length);
-  if (offsets.size() != 2 || offsets[0] > offsets[1] ||
-      offsets[1] > values.size())
-    return wrong(path, "is cut short, or its offsets are wrong");
-  return tensor_bytes{entry.at("dtype").get<std::string>(),
-                      entry.at("shape").get<std::vector<std::uint64_t>>(),
-                      values.substr(offsets[0], offsets[1] - offsets[0])};
-} catch (const json::exception& e) {
-  return wrong(path,
-               fmt::format("has a header that cannot be read: {}", e.what()));
+result<std::vector<float>> read_safetensors(const std::string& path,
+                                            const std::string& wanted) {
+  BOOST_OUTCOME_TRY(file, safetensors_file::open(path));
+  BOOST_OUTCOME_TRY(name, choose_tensor(file, wanted));
+  const auto& tensor = file.tensors().at(name);
+  BOOST_OUTCOME_TRYV(check_size(path, tensor.bytes));
+  std::string values(tensor.bytes, '\0');
+  BOOST_OUTCOME_TRYV(
+      file.read(tensor, 0, std::as_writable_bytes(std::span(values))));
+  return vector_of(path, {tensor.dtype, tensor.shape, values});
+}
+
+result<std::vector<float>> read_npy(const std::string& path) {
+  BOOST_OUTCOME_TRY(file, read_whole(path));
+  BOOST_OUTCOME_TRY(found, parse_npy(path, file));
+  return vector_of(path, found);
 }
 
 }  // namespace
@@ -214,10 +208,7 @@ result<std::vector<float>> read_vector(const std::string& path,
   const bool npy = path.ends_with(".npy");
   if (!npy && !path.ends_with(".safetensors"))
     return wrong(path, "must end in .npy or .safetensors");
-  BOOST_OUTCOME_TRY(file, read_whole(path));
-  BOOST_OUTCOME_TRY(found, npy ? parse_npy(path, file)
-                               : parse_safetensors(path, file, tensor));
-  return vector_of(path, found);
+  return npy ? read_npy(path) : read_safetensors(path, tensor);
 }
 
 }  // namespace lamina::cli
