@@ -42,8 +42,10 @@ result<void> connect_tcp(asio::io_context& io, stream_socket& socket,
                          const endpoint& address) {
   asio_error problem;
   asio::ip::tcp::resolver resolver(io);
+  // As the daemon reads it (RFC 6761), also where no hosts file says so.
+  const auto host = address.host == "localhost" ? "127.0.0.1" : address.host;
   const auto found =
-      resolver.resolve(address.host, std::to_string(address.port), problem);
+      resolver.resolve(host, std::to_string(address.port), problem);
   if (problem)
     return fail(error_code::invalid_argument, "cannot find the host of " +
                                                   to_string(address) + " (" +

@@ -226,8 +226,13 @@ class soak {
     const auto held = must(store_->statistics(), "statistics");
     if (held.oldest_reader_lag == 0) give_up("the long reader is not seen");
     if (::pclose(reader) != 0) give_up("crash_long_reader failed");
-    const auto after = must(store_->statistics(), "statistics");
-    if (after.oldest_reader_lag != 0) give_up("a reader that ended is seen");
+    // Our own readers are a transaction behind now and then, and not for long.
+    auto after = must(store_->statistics(), "statistics");
+    for (int looks = 0; after.oldest_reader_lag != 0; ++looks) {
+      if (looks == 10'000) give_up("a reader that ended is seen");
+      std::this_thread::yield();
+      after = must(store_->statistics(), "statistics");
+    }
     grown_by_ = after.file_bytes;
     std::cout << "a foreign reader, " << held.oldest_reader_lag
               << " transactions behind, was seen; the file is now "
