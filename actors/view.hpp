@@ -65,6 +65,7 @@ struct system_view {
   lens_actor lens_clicks;
   lens_actor lens_backlog;
   tokenizer_actor tokenizer;
+  recorder_actor recorder;
   std::vector<shard_actor> shards;
   std::vector<reader_actor> readers;
   std::vector<codec_actor> codecs;
@@ -73,7 +74,6 @@ struct system_view {
   book_shelf_ptr books = std::make_shared<const book_shelf>();
   std::map<std::string, hosted_model> models;
   system_budgets budgets;
-  recorder_actor recorder;
   tunables tuned;
   std::shared_ptr<const std::string> configuration;  // JSON; null: none
   hosting_policy hosting;

@@ -5,7 +5,6 @@
 #include <caf/all.hpp>
 #include <nlohmann/json.hpp>
 
-#include "actors/messages/session.hpp"
 #include "actors/messages/supervisor.hpp"
 #include "daemon/metrics_text.hpp"
 #include "daemon/status_request.hpp"

@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "actors/messages/session.hpp"
 #include "actors/messages/supervisor.hpp"
 #include "daemon/status_request.hpp"
 

@@ -8,7 +8,6 @@
 #include <future>
 #include <thread>
 
-#include "actors/messages/session.hpp"
 #include "actors/messages/supervisor.hpp"
 #include "actors/spawn.hpp"
 #include "daemon/environment.hpp"

@@ -71,6 +71,7 @@ setting whole(std::string key, std::string expected,
                    });
 }
 
+/// Shown as null when it is left to the daemon.
 inline setting megabytes(std::string key, uint64_t configuration::*member,
                          takes_effect when) {
   const std::string expected = "a number of megabytes from 1 to 16777216";
@@ -80,7 +81,9 @@ inline setting megabytes(std::string key, uint64_t configuration::*member,
         BOOST_OUTCOME_TRY(number, v.whole(1, 1u << 24, expected));
         return number << 20;
       },
-      [](const uint64_t& bytes) { return json(bytes >> 20); });
+      [](const uint64_t& bytes) {
+        return bytes == 0 ? json() : json(bytes >> 20);
+      });
 }
 
 /// Shown as null when there is no limit.

@@ -126,18 +126,8 @@ std::vector<setting> hosting_settings() {
                           list.push_back(root.string());
                         return list;
                       }),
-      of<uint64_t>(
-          "model_memory_mb", "a number of megabytes from 1 to 16777216",
-          &configuration::model_memory_bytes, at_start,
-          [](const yaml_value& v) -> result<uint64_t> {
-            BOOST_OUTCOME_TRY(
-                number, v.whole(1, 1u << 24,
-                                "a number of megabytes from 1 to 16777216"));
-            return number << 20;
-          },
-          [](const uint64_t& bytes) {
-            return bytes == 0 ? json() : json(bytes >> 20);
-          }),
+      megabytes("model_memory_mb", &configuration::model_memory_bytes,
+                at_start),
       of<std::vector<configured_model>>(
           "models", "a list of models", &configuration::models, at_start,
           read_models,

@@ -1,5 +1,4 @@
 #include "daemon/status_request.hpp"
-#include "actors/messages/session.hpp"
 #include "actors/messages/supervisor.hpp"
 
 #include <caf/all.hpp>

@@ -27,24 +27,11 @@ spare_room::spare_room(const std::filesystem::path& directory,
   if (::fstat(descriptor_, &before) == 0)
     held_ = std::min(static_cast<std::uint64_t>(before.st_size),
                      static_cast<std::uint64_t>(before.st_blocks) * 512);
-  const auto free_now = there.available / 2;
-  if (held_ < wanted_ && free_now > held_) {
-    const auto all = wanted_;
-    wanted_ = std::min<std::uint64_t>(wanted_, free_now);
-    take();
-    wanted_ = all;
-  }
+  take_up_to(std::min<std::uint64_t>(wanted_, there.available / 2));
 }
 
 spare_room::~spare_room() {
   if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-bool spare_room::allocate(std::uint64_t bytes) {
-  if (::fallocate(descriptor_, 0, 0, static_cast<off_t>(bytes)) != 0)
-    return false;
-  held_ = bytes;
-  return true;
 }
 
 bool spare_room::give() {
@@ -54,8 +41,16 @@ bool spare_room::give() {
 }
 
 void spare_room::take() {
-  for (auto bytes = wanted_; bytes >= least && bytes > held_; bytes /= 2)
-    if (allocate(bytes)) return;
+  take_up_to(wanted_);
+}
+
+/// All of it, else half, and so on; never less than what is held.
+void spare_room::take_up_to(std::uint64_t bytes) {
+  for (; bytes >= least && bytes > held_; bytes /= 2)
+    if (::fallocate(descriptor_, 0, 0, static_cast<off_t>(bytes)) == 0) {
+      held_ = bytes;
+      return;
+    }
 }
 
 }  // namespace lamina

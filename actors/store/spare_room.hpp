@@ -28,7 +28,7 @@ class spare_room {
   void take();
 
  private:
-  bool allocate(std::uint64_t bytes);
+  void take_up_to(std::uint64_t bytes);
 
   int descriptor_;
   std::uint64_t wanted_ = 0;

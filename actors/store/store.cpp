@@ -59,7 +59,7 @@ class lmdb_store final : public store {
  private:
   // Commits, and forgets of what was walked for eviction what has changed.
   result<void> finish(write_transaction& txn);
-  bool age();
+  bool release_freed_pages();
   result<commit_report> commit_all(std::span<const write_op> ops);
   result<sweep_report> sweep_some(std::uint64_t bytes_max);
   result<eviction_report> evict_some(const eviction_request& request);
@@ -80,7 +80,7 @@ result<commit_report> lmdb_store::commit(std::span<const write_op> ops) {
   if (makes_room(ops)) return with_spare(*spare_, step);
   auto outcome = step();
   if (outcome.has_error() && outcome.error().code == error_code::disk_full &&
-      age())
+      release_freed_pages())
     outcome = step();
   return outcome;
 }
@@ -88,7 +88,7 @@ result<commit_report> lmdb_store::commit(std::span<const write_op> ops) {
 // LMDB takes pages again from the second transaction on after the one that
 // freed them. When the last thing that went through was a sweep, and all that
 // fails is larger, nothing would ever come in between.
-bool lmdb_store::age() {
+bool lmdb_store::release_freed_pages() {
   return with_spare(*spare_,
                     [this]() -> result<void> {
                       BOOST_OUTCOME_TRY(txn, write_transaction::begin(*env_));

@@ -213,10 +213,13 @@ class decoder final : public architecture {
 
 }  // namespace
 
-std::unique_ptr<const architecture> make_decoder(const model_shape& shape,
-                                                 dtype compute,
-                                                 decoder_parts parts) {
-  return std::make_unique<decoder>(shape, compute, std::move(parts));
+result<std::unique_ptr<const architecture>> make_decoder(
+    const model_shape& shape, const weights_reader& weights,
+    decoder_parts parts) {
+  BOOST_OUTCOME_TRYV(weights.check_all_taken());
+  parts.memory = weights.memory();
+  return std::unique_ptr<const architecture>(
+      std::make_unique<decoder>(shape, weights.compute(), std::move(parts)));
 }
 
 }  // namespace lamina

@@ -67,8 +67,10 @@ struct decoder_parts {
   matrix head;  // [vocabulary][width]
 };
 
-std::unique_ptr<const architecture> make_decoder(const model_shape& shape,
-                                                 dtype compute,
-                                                 decoder_parts parts);
+/// Of parts that were taken from `weights`, which must then have no tensor
+/// left.
+result<std::unique_ptr<const architecture>> make_decoder(
+    const model_shape& shape, const weights_reader& weights,
+    decoder_parts parts);
 
 }  // namespace lamina

@@ -154,14 +154,6 @@ class gpt2_loader {
   std::string front_;
 };
 
-result<std::unique_ptr<const architecture>> build_gpt2(
-    const gpt2_config& config, weights_reader& weights) {
-  BOOST_OUTCOME_TRY(parts, gpt2_loader(config, weights).take_all());
-  BOOST_OUTCOME_TRYV(weights.check_all_taken());
-  parts.memory = weights.memory();
-  return make_decoder(config.shape, weights.compute(), std::move(parts));
-}
-
 }  // namespace
 
 result<model_outline> read_gpt2(const json& config) {
@@ -169,8 +161,10 @@ result<model_outline> read_gpt2(const json& config) {
   model_outline out;
   out.shape = read.shape;
   out.positions = "learned";
-  out.build = [read](weights_reader& weights) {
-    return build_gpt2(read, weights);
+  out.build = [read](weights_reader& weights)
+      -> result<std::unique_ptr<const architecture>> {
+    BOOST_OUTCOME_TRY(parts, gpt2_loader(read, weights).take_all());
+    return make_decoder(read.shape, weights, std::move(parts));
   };
   return out;
 }

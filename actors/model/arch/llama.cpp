@@ -157,14 +157,6 @@ class llama_loader {
   weights_reader& weights_;
 };
 
-result<std::unique_ptr<const architecture>> build_llama(
-    const llama_config& config, weights_reader& weights) {
-  BOOST_OUTCOME_TRY(parts, llama_loader(config, weights).take_all());
-  BOOST_OUTCOME_TRYV(weights.check_all_taken());
-  parts.memory = weights.memory();
-  return make_decoder(config.shape, weights.compute(), std::move(parts));
-}
-
 }  // namespace
 
 result<model_outline> read_llama(const json& config) {
@@ -172,8 +164,10 @@ result<model_outline> read_llama(const json& config) {
   model_outline out;
   out.shape = read.shape;
   out.positions = read.rope.text();
-  out.build = [read](weights_reader& weights) {
-    return build_llama(read, weights);
+  out.build = [read](weights_reader& weights)
+      -> result<std::unique_ptr<const architecture>> {
+    BOOST_OUTCOME_TRY(parts, llama_loader(read, weights).take_all());
+    return make_decoder(read.shape, weights, std::move(parts));
   };
   return out;
 }
