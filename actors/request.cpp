@@ -8,6 +8,11 @@ result<conversation_id> read_conversation(const std::string& text) {
               "'" + text + "' is not a conversation id: 13 characters are");
 }
 
+std::uint64_t chunks_of(const conversation_record& record) {
+  return (std::uint64_t{record.positions} + chunk_positions - 1) /
+         chunk_positions;
+}
+
 wire::TokenT to_wire(const placed_token& t) {
   wire::TokenT w;
   w.position = t.position;

@@ -90,6 +90,9 @@ inline constexpr std::size_t click_positions_max = 64;
 /// The id in a request's text form: invalid_argument when it is none.
 result<conversation_id> read_conversation(const std::string& text);
 
+/// Chunks that the catalog counts; on disk there may be more or fewer by now.
+std::uint64_t chunks_of(const conversation_record& record);
+
 wire::TokenT to_wire(const placed_token& t);
 /// Without tokens and ledger.
 wire::ConversationT to_wire(const conversation_record& r, const principal& who);

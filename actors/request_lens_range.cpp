@@ -11,7 +11,7 @@ namespace lamina {
 namespace {
 
 /// Recomputed rows that wait in memory for their round.
-constexpr std::size_t recomputed_bytes_max = std::size_t{256} << 20;
+constexpr std::size_t round_bytes_max = std::size_t{256} << 20;
 
 std::optional<error> check(const wire::ReadLensT& r) {
   auto bad = [](std::string what) {
@@ -188,7 +188,7 @@ position_t lens_request_state::recomputed_end(position_t wanted) const {
   if (!range_end) return wanted;
   const auto row_bytes = record.shape.slots() * record.shape.row_bytes();
   const auto ahead = std::min<std::size_t>(
-      std::max<std::size_t>(recomputed_bytes_max / row_bytes, chunk_positions),
+      std::max<std::size_t>(round_bytes_max / row_bytes, chunk_positions),
       *range_end);
   return std::max(
       wanted, std::min(*range_end, cursor + static_cast<position_t>(ahead)));

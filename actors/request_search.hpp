@@ -30,12 +30,6 @@ struct query_place {
   located_position at;
 };
 
-/// Chunks that the catalog counts; on disk there may be more or fewer by now.
-inline std::uint64_t chunks_of(const conversation_record& record) {
-  return (std::uint64_t{record.positions} + chunk_positions - 1) /
-         chunk_positions;
-}
-
 /// What is shown of a hit beside its score.
 struct hit_context {
   placed_token token;

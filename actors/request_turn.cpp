@@ -184,7 +184,7 @@ void turn_request_state::send_ended_chunk() {
     auto at = p++;
     if (at < past_from) continue;
     tokens.tokens.push_back(
-        std::make_unique<wire::TokenT>(to_wire({at, token})));
+        std::make_unique<wire::TokenT>(to_wire(placed_token{at, token})));
     // Without its model nobody knows which of the tokens are special.
     if (token.who == role::assistant && !(text && text->is_special(token.id)))
       tokens.text += past_text.push(token.bytes);

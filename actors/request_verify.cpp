@@ -14,10 +14,6 @@ namespace {
 /// Damages that an answer names; the rest is counted.
 constexpr std::size_t damages_max = 1'000;
 
-std::uint64_t chunks_of(const conversation_record& record) {
-  return (record.positions + chunk_positions - 1) / chunk_positions;
-}
-
 audited_chunk audited(const chunk_record& chunk, const capture_shape& shape,
                       std::uint32_t index, std::uint32_t conversation) {
   audited_chunk one{chunk.name, shape, index, conversation, {}, 0};

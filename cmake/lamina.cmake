@@ -36,6 +36,17 @@ if(MOLD)
   add_link_options(-fuse-ld=mold)
 endif()
 
+# The sanitised presets: several sources of a target in one compilation, which
+# reads CAF's headers once for all of them. Only for targets whose
+# sources get along.
+option(LAMINA_UNITY "Compile several sources at a time" OFF)
+function(lamina_unity target)
+  if(LAMINA_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON
+                                               UNITY_BUILD_BATCH_SIZE 7)
+  endif()
+endfunction()
+
 # lamina_library(NAME SOURCES ... PUBLIC ... PRIVATE ...) -> lamina_NAME
 function(lamina_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})

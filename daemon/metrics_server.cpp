@@ -16,7 +16,7 @@ namespace asio = boost::asio;
 
 constexpr std::uint32_t connections_max = 8;
 constexpr std::size_t request_bytes_max = 4'096;
-constexpr auto patience = std::chrono::seconds(5);
+constexpr auto patience_with_peer = std::chrono::seconds(5);
 
 std::string response(std::string_view status, std::string_view body) {
   std::string text = "HTTP/1.1 ";
@@ -33,7 +33,7 @@ std::string response(std::string_view status, std::string_view body) {
 std::shared_ptr<asio::steady_timer> close_late(
     const std::shared_ptr<byte_stream>& peer) {
   auto timer =
-      std::make_shared<asio::steady_timer>(peer->executor(), 3 * patience);
+      std::make_shared<asio::steady_timer>(peer->executor(), 3 * patience_with_peer);
   timer->async_wait([peer, timer](const boost::system::error_code& cancelled) {
     if (!cancelled) peer->close();
   });
@@ -100,7 +100,7 @@ asio::awaitable<void> metrics_server::answer(
 
 asio::awaitable<std::string> metrics_server::collect() {
   auto answer = std::make_shared<std::string>();
-  auto arrived = std::make_shared<asio::steady_timer>(io_, 2 * patience);
+  auto arrived = std::make_shared<asio::steady_timer>(io_, 2 * patience_with_peer);
   request_status(io_, *sys_, supervisor_,
                  [answer, arrived](const std::string& status) {
                    *answer = status;

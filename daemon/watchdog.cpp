@@ -8,7 +8,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr auto patience = std::chrono::minutes(1);
+constexpr auto patience_with_actors = std::chrono::minutes(1);
 constexpr auto patience_with_models = std::chrono::minutes(10);
 
 /// Names of everything below that is {"silent": ...}.
@@ -35,7 +35,7 @@ std::string watchdog::silent_part(const json& status, time_point now) {
   for (const auto& part : silent) {
     const auto since = silent_since_.try_emplace(part, now).first->second;
     const bool model = part.starts_with("/models/");
-    if (now - since >= (model ? patience_with_models : patience))
+    if (now - since >= (model ? patience_with_models : patience_with_actors))
       longest = part;
   }
   return longest;
