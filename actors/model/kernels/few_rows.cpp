@@ -157,7 +157,7 @@ HWY_INLINE void outputs_of(const simd_rows& x, const matrix& weight,
 
 void outputs(const simd_rows& x, const matrix& weight, std::uint32_t first,
              std::uint32_t last, float* out) {
-  if (weight.element == dtype::float32)
+  if (weight.element == weight_type::float32)
     outputs_of<float>(x, weight, first, last, out);
   else
     outputs_of<std::uint16_t>(x, weight, first, last, out);
@@ -203,7 +203,7 @@ constexpr std::size_t alignment = 64;  // the widest register, a cache line
 }  // namespace
 
 void pack_rows(simd_rows& to, const float* x, std::uint32_t rows,
-               std::uint32_t columns, dtype element) {
+               std::uint32_t columns, weight_type element) {
   constexpr std::size_t line = alignment / sizeof(float);
   to.rows = rows;
   to.columns = columns;
@@ -217,7 +217,7 @@ void pack_rows(simd_rows& to, const float* x, std::uint32_t rows,
   for (std::uint32_t r = 0; r < rows; ++r) {
     const float* from = x + std::size_t{r} * columns;
     float* row = to.begin + r * to.stride;
-    if (element == dtype::float32)
+    if (element == weight_type::float32)
       std::copy(from, from + columns, row);
     else
       HWY_DYNAMIC_DISPATCH(part)(from, columns, row);

@@ -2,8 +2,11 @@
 //
 //   weights, input        CPU    rows       path
 //   bfloat16, bfloat16    AMX    any        tiles, weights as stored
+//   int8, bfloat16        AMX    1 or 2     SIMD, weights streamed as stored
+//                                more       tiles, widened on the way: the same
+//                                           bits (int8_rows.hpp)
 //   any                   any    few        SIMD, weights streamed as stored
-//   any                   any    more       libtorch's float32 GEMM, bfloat16
+//   any                   any    more       libtorch's float32 GEMM, others
 //                                           widened piece by piece
 //
 // Few: `few_rows_max`. Why: docs/architecture.md, decisions. x is rounded as

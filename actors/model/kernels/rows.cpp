@@ -117,6 +117,7 @@ HWY_AFTER_NAMESPACE();
 #include <bit>
 #include <cstring>
 
+#include "actors/chunks/raw_chunk.hpp"
 #include "actors/model/kernels/team.hpp"
 
 namespace lamina {
@@ -209,6 +210,22 @@ void narrow_row(const float* x, std::size_t count, dtype element,
   for (std::size_t i = 0; i < count; ++i) {
     const auto bits = static_cast<std::uint16_t>(rounded_to_bfloat16(x[i]));
     std::memcpy(out + i * sizeof bits, &bits, sizeof bits);
+  }
+}
+
+void widen_row(const matrix& m, std::size_t r, std::span<float> out) {
+  switch (m.element) {
+    case weight_type::float32:
+      std::copy_n(m.row_as<float>(r), m.columns, out.begin());
+      return;
+    case weight_type::bfloat16:
+      widen_row({m.row(r), m.row_bytes()}, dtype::bfloat16, out);
+      return;
+    case weight_type::int8:
+      for (std::size_t c = 0; c < m.columns; ++c)
+        out[c] = m.scales[r] *
+                 m.block(r / block_rows)[c * block_rows + r % block_rows];
+      return;
   }
 }
 
