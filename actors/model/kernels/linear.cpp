@@ -4,6 +4,7 @@
 #include <cassert>
 #include <vector>
 
+#include "actors/model/kernels/dots.hpp"
 #include "actors/model/kernels/few_rows.hpp"
 #include "actors/model/kernels/gemm.hpp"
 #include "actors/model/kernels/int8_rows.hpp"
@@ -129,6 +130,26 @@ bool is_int8(std::span<const projection> projections) {
   return projections.front().weight.element == weight_type::int8;
 }
 
+void by_dots(const float* x, std::uint32_t rows,
+             std::span<const projection> projections) {
+  assert(dots_available());
+  thread_local dot_rows packed;
+  const std::uint32_t columns = projections.front().weight.columns;
+  const auto slice = static_cast<std::uint32_t>(
+      std::max<std::size_t>(packed_bytes_max / dot_row_bytes(columns), 1));
+  for (std::uint32_t r = 0; r < rows; r += slice) {
+    const std::uint32_t count = std::min(slice, rows - r);
+    pack_rows(packed, x + std::size_t{r} * columns, count, columns);
+    const dot_rows& shared = packed;  // workers have a `packed` of their own
+    for_each_output(
+        projections, count, simd_unit,
+        [&](const projection& p, std::uint32_t first, std::uint32_t last) {
+          dot_outputs(shared, p.weight, first, last,
+                      p.out + std::size_t{r} * p.weight.rows);
+        });
+  }
+}
+
 void by_gemm(const float* x, std::uint32_t rows,
              std::span<const projection> projections) {
   for (const projection& p : projections)
@@ -155,6 +176,8 @@ matmul choose_matmul(std::uint32_t rows,
   if (tiles_available() && all(tiles_fit)) return matmul::tiles;
   if (tiles_available() && all(int8_tiles_fit))
     return rows <= int8_simd_rows_max ? matmul::simd : matmul::tiles;
+  if (dots_available() && !tiles_available() && all(dots_fit))
+    return matmul::dots;
   return rows <= few_rows_max() ? matmul::simd : matmul::gemm;
 }
 
@@ -166,6 +189,8 @@ void linear_by(matmul path, const float* x, std::uint32_t rows,
     case matmul::tiles:
       return is_int8(projections) ? int8_by_tiles(x, rows, projections)
                                   : by_tiles(x, rows, projections);
+    case matmul::dots:
+      return by_dots(x, rows, projections);
     case matmul::simd:
       x = rounded(x, count, first.input);
       return is_int8(projections) ? int8_by_simd(x, rows, projections)
@@ -185,8 +210,10 @@ std::string matmul_path() {
   const std::string simd = std::string("SIMD ") + few_rows_target() +
                            " up to " + std::to_string(few_rows_max()) +
                            " rows, then libtorch sgemm";
-  if (!tiles_available()) return simd;
-  return "bfloat16: AMX tiles; float32: " + simd;
+  if (tiles_available()) return "bfloat16: AMX tiles; float32: " + simd;
+  if (dots_available())
+    return "bfloat16: AVX512_BF16 dot products; float32: " + simd;
+  return simd;
 }
 
 }  // namespace lamina

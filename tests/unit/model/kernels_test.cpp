@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "actors/model/kernels/attention.hpp"
+#include "actors/model/kernels/dots.hpp"
 #include "actors/model/kernels/few_rows.hpp"
 #include "actors/model/kernels/int8_tiles.hpp"
 #include "actors/model/kernels/linear.hpp"
@@ -101,6 +102,11 @@ class Linear
 
     if (path == matmul::tiles && !tiles_available())
       GTEST_SKIP() << "this CPU has no tiles";
+    if (path == matmul::dots &&
+        !dots_fit({nullptr, of.weights, s.outputs, s.columns, of.input}))
+      GTEST_SKIP() << "not bfloat16 on both sides";
+    if (path == matmul::dots && !dots_available())
+      GTEST_SKIP() << "this CPU has no dot products";
   }
 };
 
@@ -132,7 +138,8 @@ TEST_P(Linear, EqualsAPlainLoop) {
 INSTANTIATE_TEST_SUITE_P(
     Shapes, Linear,
     ::testing::Combine(
-        ::testing::Values(matmul::tiles, matmul::simd, matmul::gemm),
+        ::testing::Values(matmul::tiles, matmul::dots, matmul::simd,
+                          matmul::gemm),
         ::testing::Values(elements{weight_type::float32, dtype::float32},
                           elements{weight_type::bfloat16, dtype::float32},
                           elements{weight_type::bfloat16, dtype::bfloat16},
@@ -200,28 +207,56 @@ INSTANTIATE_TEST_SUITE_P(Elements, OlderCpu,
                                            weight_type::bfloat16,
                                            weight_type::int8));
 
+class AnyRows
+    : public ::testing::TestWithParam<std::tuple<matmul, weight_type>> {};
+
 // Alone, in a batch, and in a prefill of several slices of packed rows.
-TEST(Kernels, LinearGivesTheSameRowAloneAndInABatch) {
+TEST_P(AnyRows, ARowHasTheSameBitsAloneAndInABatch) {
+  const auto [path, element] = GetParam();
+  if (path == matmul::tiles && !tiles_available())
+    GTEST_SKIP() << "this CPU has no tiles";
+  if (path == matmul::dots && !dots_available())
+    GTEST_SKIP() << "this CPU has no dot products";
   constexpr std::uint32_t outputs = 50, columns = 1056;
-  for (const auto element : {weight_type::bfloat16, weight_type::int8}) {
-    const stored weights(noise(outputs * columns, 1), element, outputs, columns,
-                         dtype::bfloat16);
-    const matrix& w = weights.view;
-    for (const std::uint32_t rows : {3u, 9u, 33u, 600u}) {
-      if (element == weight_type::bfloat16 && !tiles_available() &&
-          rows > few_rows_max())
-        continue;
-      const auto x = noise(rows * columns, 2);
-      std::vector<float> batch(rows * outputs), alone(outputs);
-      linear(x.data(), rows, std::array{projection{w, batch.data()}});
-      for (std::size_t r = 0; r < rows; ++r) {
-        linear(x.data() + r * columns, 1,
-               std::array{projection{w, alone.data()}});
-        for (std::size_t o = 0; o < outputs; ++o)
-          ASSERT_EQ(batch[r * outputs + o], alone[o]) << r << " of " << rows;
-      }
+  const stored weights(noise(outputs * columns, 1), element, outputs, columns,
+                       dtype::bfloat16);
+  if (path == matmul::dots && element == weight_type::int8)
+    GTEST_SKIP() << "not bfloat16 on both sides";
+  for (const std::uint32_t rows : {3u, 9u, 33u, 600u}) {
+    const auto x = noise(rows * columns, 2);
+    std::vector<float> batch(rows * outputs), alone(outputs);
+    linear_by(path, x.data(), rows,
+              std::array{projection{weights.view, batch.data()}});
+    for (std::size_t r = 0; r < rows; ++r) {
+      linear_by(path, x.data() + r * columns, 1,
+                std::array{projection{weights.view, alone.data()}});
+      for (std::size_t o = 0; o < outputs; ++o)
+        ASSERT_EQ(batch[r * outputs + o], alone[o]) << r << " of " << rows;
     }
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Paths, AnyRows,
+    ::testing::Combine(
+        ::testing::Values(matmul::tiles, matmul::dots, matmul::simd),
+        ::testing::Values(weight_type::bfloat16, weight_type::int8)));
+
+TEST(Kernels, OnePathIsChosenForAllRows) {
+  const matrix whole{nullptr, weight_type::bfloat16, 64, 64, dtype::bfloat16};
+  const matrix wide{nullptr, weight_type::bfloat16, 64, 64, dtype::float32};
+  const auto chosen = [](const matrix& w, std::uint32_t rows) {
+    return choose_matmul(rows, std::array{projection{w, nullptr}});
+  };
+  for (const std::uint32_t rows : {1u, 16u, 4096u}) {
+    if (tiles_available()) {
+      EXPECT_EQ(chosen(whole, rows), matmul::tiles);
+    } else if (dots_available()) {
+      EXPECT_EQ(chosen(whole, rows), matmul::dots);
+    }
+  }
+  EXPECT_EQ(chosen(wide, 1), matmul::simd);
+  EXPECT_EQ(chosen(wide, 4096), matmul::gemm);
 }
 
 // SIMD takes sums as tiles do: which of them multiplies is not to be seen.
