@@ -23,11 +23,7 @@ bool int8_tiles_fit(const matrix& weight);
 struct bfloat16_rows {
   std::uint32_t rows = 0;
   std::uint32_t columns = 0;
-  /// A tile whose rows cross cache lines loads six times slower.
-  struct alignas(64) line {
-    std::uint16_t of[32];
-  };
-  std::vector<line> memory;  // grown and kept
+  std::vector<packed_line> memory;  // grown and kept
 
   static constexpr std::uint32_t group = 16;  // rows
 

@@ -29,7 +29,7 @@ bool tiles_fit(const matrix& weight) {
 void reserve(tile_rows& x, std::uint32_t rows, std::uint32_t columns) {
   x.rows = rows;
   x.columns = columns;
-  x.packed.resize(x.groups() * x.group_size());
+  x.memory.resize(x.groups() * x.group_size() / tile_columns);
 }
 
 #if LAMINA_HAS_TILES
@@ -111,8 +111,8 @@ LAMINA_TILE_TARGET void block(const tile_rows& x, std::uint32_t group,
                               const std::byte* ahead, float* out) {
   const std::size_t stride = w.row_bytes();
   const std::byte* left = w.row(o);
-  const std::byte* right = reinterpret_cast<const std::byte*>(
-      x.packed.data() + group * x.group_size());
+  const std::byte* right =
+      reinterpret_cast<const std::byte*>(x.packed() + group * x.group_size());
   const std::size_t next_group = x.group_size() * sizeof(std::uint16_t);
   _tile_zero(0);
   _tile_zero(1);
@@ -169,8 +169,8 @@ LAMINA_TILE_TARGET void narrow_block(const tile_rows& x, std::uint32_t group,
                                      const matrix& w, std::uint32_t o,
                                      std::uint32_t from, float* out) {
   const std::byte* left = w.row(o);
-  const std::byte* right = reinterpret_cast<const std::byte*>(
-      x.packed.data() + group * x.group_size());
+  const std::byte* right =
+      reinterpret_cast<const std::byte*>(x.packed() + group * x.group_size());
   _tile_zero(0);
   for (std::uint32_t k = 0; k < w.columns / tile_columns; ++k) {
     _tile_loadd(4, left + k * 64, w.row_bytes());
@@ -196,7 +196,7 @@ LAMINA_TILE_TARGET void pack_group(tile_rows& to, const float* x,
   const std::uint32_t row = group * tile_rows::group;
   const std::uint32_t rows = std::min(to.rows - row, tile_rows::group);
   x += row * std::size_t{to.columns};
-  std::uint16_t* out = to.packed.data() + group * to.group_size();
+  std::uint16_t* out = to.packed() + group * to.group_size();
   for (std::uint32_t c = 0; c < to.columns; c += tile_columns) {
     __m512i pairs[16];
     for (std::uint32_t r = 0; r < 16; ++r) {
