@@ -12,9 +12,10 @@
 
 #include <hwy/highway.h>
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
+
+#include "protocol/floats.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::HWY_NAMESPACE {
@@ -38,7 +39,7 @@ HWY_INLINE float widen(float value) {
   return value;
 }
 HWY_INLINE float widen(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
+  return float_of_bfloat16(bits);
 }
 
 /// The two registers of weights that go with two of x: in order, or, of
