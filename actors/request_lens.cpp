@@ -37,11 +37,12 @@ std::optional<error> check(const wire::GetLensT& ask) {
 }
 
 /// Brought rows are read by the head of the very model that they say they are
-/// of; they are never computed again.
+/// of, with its weights as they are; they are never computed again.
 bool reads_brought(const model& loaded, const conversation_record& record) {
   const auto shape = loaded.shape();
   return record.is_brought() &&
          loaded.origin().model_fingerprint == record.fingerprint &&
+         loaded.description().weights == weight_format::stored &&
          shape.layers == record.shape.layers &&
          shape.width == record.shape.width;
 }

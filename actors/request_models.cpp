@@ -51,6 +51,9 @@ std::unique_ptr<wire::ModelInfoT> to_wire(const std::string& name,
   m->dtype = static_cast<std::uint8_t>(d.compute);
   m->fingerprint = to_string(d.fingerprint);
   m->matmul_path = d.matmul_path;
+  m->weights = to_string(d.weights);
+  m->weight_error = static_cast<float>(d.loss.weights);
+  m->logits_error = static_cast<float>(d.loss.logits.value_or(0));
   m->usual_temperature = d.usual_sampling.temperature;
   m->usual_top_k = d.usual_sampling.top_k;
   m->usual_top_p = d.usual_sampling.top_p;
@@ -64,6 +67,7 @@ json to_json(const model_plan& p, const std::string& path) {
           {"parameters", d.parameters},
           {"weight_bytes", d.weight_bytes},
           {"dtype", to_string(d.compute)},
+          {"weights", to_string(d.weights)},
           {"layers", d.layers},
           {"width", d.width},
           {"heads", d.heads},
@@ -74,6 +78,7 @@ json to_json(const model_plan& p, const std::string& path) {
           {"copied_bytes", p.copied_bytes()},
           {"converted_bytes", p.converted_bytes},
           {"transposed_bytes", p.turned_bytes},
+          {"quantised_bytes", p.quantised_bytes},
           {"aligned_bytes", p.aligned_bytes},
           {"kv_bytes_per_token", p.kv_bytes_per_token},
           {"captured_bytes_per_token", p.captured_bytes_per_token},
@@ -93,6 +98,14 @@ result<std::optional<dtype>> read_dtype(std::uint8_t number) {
                   "; supported are float32 and bfloat16, or 0: as stored");
 }
 
+// Nothing: as the checkpoint has them.
+result<weight_format> read_weights(const std::string& name) {
+  if (name.empty()) return weight_format::stored;
+  if (const auto format = weight_format_named(name)) return *format;
+  return fail(error_code::invalid_argument,
+              "weights '" + name + "'; supported are stored and int8");
+}
+
 void models_request_state::run() {
   if (const auto* ask = ctx.body->AsLoadModel()) return load(*ask);
   if (const auto* ask = ctx.body->AsUnloadModel()) return unload(*ask);
@@ -110,13 +123,16 @@ void models_request_state::list() {
 void models_request_state::load(const wire::LoadModelT& ask) {
   auto compute = read_dtype(ask.dtype);
   if (!compute) return stop(compute.error());
+  auto weights = read_weights(ask.weights);
+  if (!weights) return stop(weights.error());
   const auto kept = quality_named(ask.quality);
   if (!ask.quality.empty() && !kept)
     return stop({error_code::invalid_argument,
                  "'" + ask.quality +
                      "' is no quality: lossless, high, balanced or small"});
   self->request(ctx.view->supervisor, caf::infinite,
-                load_model{ask.name, ask.path, compute.value(), kept})
+                load_model{ask.name, ask.path, compute.value(), kept,
+                           weights.value()})
       .then(
           [this, model = ask.name](const model_hosted& hosted) {
             if (!hosted) return stop(hosted.error());
@@ -141,9 +157,12 @@ void models_request_state::unload(const wire::UnloadModelT& ask) {
 void models_request_state::plan(const wire::PlanModelT& ask) {
   auto compute = read_dtype(ask.dtype);
   if (!compute) return stop(compute.error());
+  auto weights = read_weights(ask.weights);
+  if (!weights) return stop(weights.error());
   plan_directory wanted;
   wanted.options.directory = ask.path;
   wanted.options.compute = compute.value();
+  wanted.options.weights = weights.value();
   wanted.options.memory_bytes = memory_left(*ctx.view);
   wanted.roots = ctx.view->hosting.roots;
   self->request(spawn_planner(self->system()), caf::infinite, std::move(wanted))

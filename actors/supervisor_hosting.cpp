@@ -98,6 +98,7 @@ caf::result<model_hosted> supervisor_state::load(const load_model& m) {
   given.model.name = m.name;
   given.model.directory = m.directory;
   given.model.compute = m.compute;
+  given.model.weights = m.weights;
   given.roots = options.hosting.roots;
   if (m.kept) given.kept = *m.kept;
   add_model(given);

@@ -13,6 +13,7 @@
 
 #include "actors/chunks/backpressure.hpp"
 #include "actors/codec/quality.hpp"
+#include "actors/model/weight_format.hpp"
 #include "protocol/error.hpp"
 #include "protocol/limits.hpp"
 #include "protocol/site.hpp"
@@ -23,7 +24,8 @@ struct configured_model {
   std::string name;
   std::filesystem::path directory;
   std::optional<dtype> compute{};  // default: as the checkpoint is stored
-  std::optional<quality> kept{};   // default: the cache's
+  weight_format weights = weight_format::stored;
+  std::optional<quality> kept{};  // default: the cache's
   std::map<std::string, std::filesystem::path> lenses{};  // tuned, by name
 };
 

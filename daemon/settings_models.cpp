@@ -84,7 +84,12 @@ std::vector<model_setting> make_model_settings() {
          BOOST_OUTCOME_TRY(text, v.text(expected));
          m.compute = dtype_from_string(text);
          if (m.compute) return success();
-         return v.refusal("'" + text + "' is not " + expected);
+         const bool meant_weights = text == to_string(weight_format::int8);
+         return v.refusal("'" + text + "' is not " + expected +
+                          (meant_weights
+                               ? ": dtype is what is computed in; weights: "
+                                 "int8 quantises what is multiplied"
+                               : ""));
        },
        [](const configured_model& m) {
          return m.compute ? json(to_string(*m.compute)) : json();
@@ -109,6 +114,19 @@ std::vector<model_setting> make_model_settings() {
          for (const auto& [name, file] : m.lenses)
            files[name] = file.string();
          return files.empty() ? json() : files;
+       }},
+      {"weights", "stored or int8",
+       [](const yaml_value& v, configured_model& m) -> result<void> {
+         const char* expected = "stored or int8";
+         BOOST_OUTCOME_TRY(text, v.text(expected));
+         const auto format = weight_format_named(text);
+         if (!format) return v.refusal("'" + text + "' is not " + expected);
+         m.weights = *format;
+         return success();
+       },
+       [](const configured_model& m) {
+         return m.weights == weight_format::stored ? json()
+                                                   : json(to_string(m.weights));
        }},
   };
 }

@@ -77,6 +77,7 @@ void budget::add(const wire::ModelInfo* model) {
   add(model->fingerprint());
   add(model->matmul_path());
   add(model->health());
+  add(model->weights());
   add_texts(model->lenses());
 }
 

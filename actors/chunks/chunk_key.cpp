@@ -10,8 +10,8 @@ namespace lamina {
 // chunk and a tail never share one.
 
 digest root_of(const provenance& p) {
-  return digest_builder()
-      .add("lamina root")
+  digest_builder root;
+  root.add("lamina root")
       .add(p.model_fingerprint)
       .add(static_cast<std::uint64_t>(p.compute_dtype))
       .add(static_cast<std::uint64_t>(p.kv_dtype))
@@ -19,8 +19,10 @@ digest root_of(const provenance& p) {
       .add(p.expert_vector)
       .add(p.steering)
       .add(p.origin)
-      .add(std::uint64_t{p.revision})
-      .finish();
+      .add(std::uint64_t{p.revision});
+  // Roots of weights as they are stored are older than this field.
+  if (!p.weights.empty()) root.add(p.weights);
+  return root.finish();
 }
 
 digest chunk_key(const digest& previous_or_root,

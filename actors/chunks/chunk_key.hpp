@@ -37,6 +37,7 @@ struct provenance {
   std::string steering;           // empty: none
   std::string origin = "engine";  // or "brought:<import id>"
   std::uint32_t revision = engine_revision;
+  std::string weights;  // "int8"; empty: as the checkpoint has them
 };
 
 digest root_of(const provenance& p);

@@ -1,31 +1,15 @@
 #include "actors/chunks/raw_chunk.hpp"
 
-#include <bit>
 #include <cassert>
 #include <cstring>
 #include <new>
+
+#include "protocol/floats.hpp"
 
 namespace lamina {
 namespace {
 
 constexpr std::align_val_t alignment{64};
-
-float widen_bfloat16(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
-}
-
-// IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits.
-float widen_float16(std::uint16_t bits) {
-  const std::uint32_t sign = (bits & 0x8000u) << 16;
-  const std::uint32_t exponent = bits >> 10 & 31u;
-  const std::uint32_t fraction = bits & 1023u;
-  if (exponent == 31)  // infinity, or a NaN that keeps its payload
-    return std::bit_cast<float>(sign | 0x7f800000u | fraction << 13);
-  if (exponent != 0)
-    return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
-  const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-  return sign != 0 ? -magnitude : magnitude;
-}
 
 template <class Widen>
 void widen(std::span<const std::byte> row, std::span<float> out, Widen one) {
@@ -83,10 +67,10 @@ void widen_row(std::span<const std::byte> row, dtype element,
       std::memcpy(out.data(), row.data(), row.size());
       return;
     case dtype::bfloat16:
-      widen(row, out, widen_bfloat16);
+      widen(row, out, float_of_bfloat16);
       return;
     case dtype::float16:
-      widen(row, out, widen_float16);
+      widen(row, out, float_of_float16);
       return;
   }
 }

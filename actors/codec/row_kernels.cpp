@@ -13,6 +13,7 @@
 
 #include "actors/chunks/raw_chunk.hpp"
 #include "actors/codec/symbol_tables.hpp"
+#include "protocol/floats.hpp"
 
 #ifndef LAMINA_CODEC_ROW_KERNELS_ONCE
 #define LAMINA_CODEC_ROW_KERNELS_ONCE
@@ -56,29 +57,6 @@ inline std::int32_t symbol_of(std::int32_t q, std::uint32_t low_bits) {
   const std::int32_t half = low_bits == 0 ? 0 : 1 << (low_bits - 1);
   const std::int32_t m = (q + half) >> low_bits;
   return m < -31 || m > 31 ? 0 : m + residual_zero;
-}
-
-inline std::uint16_t rounded_bfloat16(float x) {
-  const std::uint32_t bits = bits_of(x);
-  return static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
-
-inline std::uint16_t rounded_float16(float x) {
-  const std::uint32_t bits = bits_of(x);
-  const std::uint32_t sign = bits >> 16 & 0x8000u;
-  const std::uint32_t magnitude = bits & magnitude_mask;
-  if (magnitude >= infinity_bits)
-    return static_cast<std::uint16_t>(sign | 0x7c00u |
-                                      (magnitude >> 13 & 0x3ffu));
-  if (magnitude >= 0x477ff000u)
-    return static_cast<std::uint16_t>(sign | 0x7bffu);
-  if (magnitude < 0x38800000u) {  // below 2^-14: a multiple of 2^-24
-    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    return static_cast<std::uint16_t>(sign | (bits_of(shifted) - 0x3f000000u));
-  }
-  const std::uint32_t rebased = magnitude - (112u << 23);
-  return static_cast<std::uint16_t>(
-      sign | (rebased + 0xfffu + (rebased >> 13 & 1u)) >> 13);
 }
 
 template <class Narrow>
@@ -151,7 +129,7 @@ void widen_bfloat16(const std::byte* row, float* out, std::size_t count) {
   for (; i < count; ++i) {
     std::uint16_t bits;
     std::memcpy(&bits, row + i * sizeof bits, sizeof bits);
-    out[i] = std::bit_cast<float>(std::uint32_t{bits} << 16);
+    out[i] = float_of_bfloat16(bits);
   }
 }
 
@@ -167,7 +145,7 @@ void narrow_bfloat16(const float* values, std::byte* row, std::size_t count) {
         lanes_i(), hn::ShiftRight<16>(hn::BitCast(lanes_u(), rounded)));
     hn::StoreU(hn::DemoteTo(lanes_16(), upper), lanes_16(), to + i);
   }
-  narrow_16({values + i, count - i}, row + 2 * i, rounded_bfloat16);
+  narrow_16({values + i, count - i}, row + 2 * i, bfloat16_of);
 }
 
 void subtract_row(const float* x, const float* mean, std::size_t count,
@@ -286,9 +264,7 @@ error_sums errors_of(const float* x, const float* decoded, std::size_t count,
   sums.ordinary = std::max(0.0f, total(all) - sums.largest);
   for (; i < count; ++i) {
     const float d =
-        Round ? std::bit_cast<float>(std::uint32_t{rounded_bfloat16(decoded[i])}
-                                     << 16)
-              : decoded[i];
+        Round ? float_of_bfloat16(bfloat16_of(decoded[i])) : decoded[i];
     const float e = d - x[i];
     (std::abs(x[i]) > limit ? sums.largest : sums.ordinary) += e * e;
   }
@@ -636,7 +612,7 @@ void narrow(std::span<const float> values, dtype element, std::byte* out) {
       (values.data(), out, values.size());
       return;
     case dtype::float16:
-      narrow_16(values, out, rounded_float16);
+      narrow_16(values, out, float16_of);
       return;
   }
 }

@@ -21,6 +21,7 @@ struct load_model {
   std::filesystem::path directory;
   std::optional<dtype> compute;  // none: as stored
   std::optional<quality> kept;   // none: as the daemon is configured
+  weight_format weights = weight_format::stored;
 };
 using model_hosted = result<view_ptr>;
 

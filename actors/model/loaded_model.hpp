@@ -33,6 +33,8 @@ class loaded_model final : public model {
     p.compute_dtype = description_.compute;
     p.kv_dtype = layers_->cache_shape().element;
     p.rope = rope_;
+    if (description_.weights != weight_format::stored)
+      p.weights = to_string(description_.weights);
     return p;
   }
 

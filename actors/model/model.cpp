@@ -6,6 +6,7 @@
 #include "actors/model/checkpoint/weights.hpp"
 #include "actors/model/loaded_model.hpp"
 #include "actors/model/loading.hpp"
+#include "actors/model/logits_loss.hpp"
 
 namespace lamina {
 namespace {
@@ -17,10 +18,12 @@ result<model_ptr> load_weights(model_directory opened,
   model_description d = plan.model;
   d.fingerprint =
       kept_fingerprint(options.fingerprints, opened.config_text, opened.files);
-  weights_reader weights(std::move(opened.files),
-                         {opened.compute, plan.memory_bytes});
+  weights_reader weights(opened.files, opened.reading(plan.memory_bytes));
   auto layers = opened.outline.build(weights);
   if (!layers) return within(opened.path.string(), layers.error());
+  if (opened.weights != weight_format::stored)
+    d.loss = {weights.quantised().relative(),
+              logits_loss(*layers.value(), opened, plan)};
   BOOST_OUTCOME_TRYV(weights.memory()->files.check_unchanged());
   return model_ptr(std::make_shared<loaded_model>(
       std::move(d), std::move(opened.text), std::move(layers).value(),

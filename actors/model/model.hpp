@@ -15,6 +15,7 @@
 #include "actors/lens/output_head.hpp"
 #include "actors/model/sampling.hpp"
 #include "actors/model/tokenizer/tokenizer.hpp"
+#include "actors/model/weight_format.hpp"
 #include "protocol/error.hpp"
 
 namespace lamina {
@@ -26,6 +27,16 @@ struct model_options {
   /// That its weights may take; default: what the machine has available.
   std::optional<std::uint64_t> memory_bytes{};
   std::filesystem::path fingerprints{};  // where they are kept; empty: nowhere
+  weight_format weights = weight_format::stored;
+};
+
+/// What quantised weights cost, as root mean squares relative to what they
+/// stand for.
+struct quantisation_loss {
+  double weights = 0;
+  /// Of the logits, less their mean over the vocabulary, after each token of a
+  /// fixed text. None where memory did not hold the checkpoint beside it.
+  std::optional<double> logits{};
 };
 
 /// What clients are told about a model.
@@ -42,6 +53,8 @@ struct model_description {
   std::uint64_t weight_bytes = 0;  // of its files
   std::uint64_t copied_bytes = 0;  // of its weights, into memory of their own
   dtype compute = dtype::float32;
+  weight_format weights = weight_format::stored;
+  quantisation_loss loss{};  // of weights that are not as stored
   digest fingerprint;
   std::string matmul_path;            // which kernels run, for `lamina models`
   sampling_options usual_sampling{};  // as its generation_config.json asks

@@ -77,6 +77,7 @@ result<model_directory> open_model_directory(const model_options& options) {
   out.files = std::move(files);
   BOOST_OUTCOME_TRY(compute, compute_dtype(options, out.files));
   out.compute = compute;
+  out.weights = options.weights;
   return out;
 }
 
@@ -94,6 +95,7 @@ model_description describe(const model_directory& opened,
   d.context_length = shape.context_length;
   d.weight_bytes = opened.files.bytes();
   d.compute = opened.compute;
+  d.weights = opened.weights;
   d.matmul_path = matmul_path();
   d.usual_sampling = opened.sampling;
   return d;

@@ -10,6 +10,7 @@
 #include "actors/model/arch/family.hpp"
 #include "actors/model/checkpoint/checkpoint.hpp"
 #include "actors/model/checkpoint/generation_config.hpp"
+#include "actors/model/checkpoint/weights.hpp"
 #include "actors/model/model.hpp"
 #include "actors/model/tokenizer/tokenizer.hpp"
 #include "protocol/error.hpp"
@@ -25,6 +26,12 @@ struct model_directory {
   tokenizer_ptr text;
   checkpoint files;
   dtype compute = dtype::float32;
+  weight_format weights = weight_format::stored;
+
+  /// For a reader of its weights, which may take so much memory.
+  weights_options reading(std::uint64_t memory_bytes) const {
+    return {compute, memory_bytes, false, weights};
+  }
 };
 
 /// Errors name the file and the field.

@@ -31,6 +31,7 @@ void place(const weight_placement& placed, model_plan& out) {
   out.aligned_bytes = placed.aligned_bytes;
   out.converted_bytes = placed.converted_bytes;
   out.turned_bytes = placed.turned_bytes;
+  out.quantised_bytes = placed.quantised_bytes;
   out.model.copied_bytes = placed.copied_bytes();
 }
 
@@ -55,8 +56,9 @@ result<model_plan> count_weights(const model_directory& opened,
                                  const model_options& options) {
   model_plan out;
   out.memory_bytes = memory_for(options);
-  weights_reader weights(opened.files,
-                         {opened.compute, out.memory_bytes, true});
+  weights_options counting = opened.reading(out.memory_bytes);
+  counting.counting = true;
+  weights_reader weights(opened.files, counting);
   auto layers = opened.outline.build(weights);
   if (!layers) return within(opened.path.string(), layers.error());
   out.model = describe(opened, options.name);
@@ -79,6 +81,7 @@ error does_not_fit(const model_plan& p) {
               " of the weights must be copied into memory (" +
               megabytes(p.converted_bytes) + " converted, " +
               megabytes(p.turned_bytes) + " transposed, " +
+              megabytes(p.quantised_bytes) + " as int8, " +
               megabytes(p.aligned_bytes) +
               " aligned), a token of KV cache takes " +
               std::to_string(p.kv_bytes_per_token) + " bytes, and " +

@@ -15,10 +15,11 @@ struct model_plan {
   /// Of the weights, in the files' pages: they may be larger than memory.
   std::uint64_t mapped_bytes = 0;
   /// Of the weights, copied: to begin at a cache line, into another type,
-  /// or output by input. Memory must hold them.
+  /// output by input, or as int8. Memory must hold them.
   std::uint64_t aligned_bytes = 0;
   std::uint64_t converted_bytes = 0;
   std::uint64_t turned_bytes = 0;
+  std::uint64_t quantised_bytes = 0;
   std::uint64_t kv_bytes_per_token = 0;
   std::uint64_t captured_bytes_per_token = 0;  // raw: every site and layer
   std::uint64_t memory_bytes = 0;              // that it may take
@@ -26,7 +27,7 @@ struct model_plan {
   bool fits = false;
 
   std::uint64_t copied_bytes() const {
-    return aligned_bytes + converted_bytes + turned_bytes;
+    return aligned_bytes + converted_bytes + turned_bytes + quantised_bytes;
   }
 };
 

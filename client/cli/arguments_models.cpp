@@ -11,6 +11,14 @@ CLI::IsMember dtypes() {
   return CLI::IsMember({"float32", "bfloat16"});
 }
 
+void add_weights(CLI::App& command, std::string& weights) {
+  command
+      .add_option("--weights", weights,
+                  "What is multiplied: stored (default) or int8, half the "
+                  "bytes of bfloat16 and not quite the same numbers")
+      ->check(CLI::IsMember({"stored", "int8"}));
+}
+
 void add_load(CLI::App& group, invocation& chosen) {
   auto* command = group.add_subcommand("load", "Load one; ends when it is up");
   auto options = std::make_shared<load_options>();
@@ -28,6 +36,7 @@ void add_load(CLI::App& group, invocation& chosen) {
                    "How faithfully activations are kept (default: as the "
                    "daemon is configured)")
       ->check(CLI::IsMember({"lossless", "high", "balanced", "small"}));
+  add_weights(*command, options->weights);
   command->callback([&chosen, options] {
     chosen.command = [options](session& with) {
       return load_model(with, *options);
@@ -56,6 +65,7 @@ void add_plan(CLI::App& group, invocation& chosen) {
       ->required();
   command->add_option("--dtype", options->dtype, "To compute with")
       ->check(dtypes());
+  add_weights(*command, options->weights);
   command->callback([&chosen, options] {
     chosen.command = [options](session& with) {
       return plan_model(with, *options);

@@ -18,13 +18,15 @@ struct load_options {
   std::string model;    // NAME=DIRECTORY
   std::string dtype;    // empty: as stored
   std::string quality;  // empty: as configured
+  std::string weights;  // empty: as stored
 };
 result<int> load_model(session& with, const load_options& options);
 result<int> unload_model(session& with, const std::string& name);
 
 struct model_plan_options {
   std::string directory;
-  std::string dtype;  // empty: as stored
+  std::string dtype;    // empty: as stored
+  std::string weights;  // empty: as stored
 };
 /// exit_code::failed when it does not fit.
 result<int> plan_model(session& with, const model_plan_options& options);

@@ -47,6 +47,7 @@ result<int> load_model(session& with, const load_options& options) {
   request.path = path;
   request.dtype = dtype_number(options.dtype);
   request.quality = options.quality;
+  request.weights = options.weights;
   BOOST_OUTCOME_TRY(daemon, with.connect());
   BOOST_OUTCOME_TRY(models, daemon->load_model(request));
   BOOST_OUTCOME_TRYV(write_out(with.json()
@@ -68,6 +69,7 @@ result<int> plan_model(session& with, const model_plan_options& options) {
   BOOST_OUTCOME_TRY(path, absolute_path(options.directory));
   request.path = path;
   request.dtype = dtype_number(options.dtype);
+  request.weights = options.weights;
   BOOST_OUTCOME_TRY(daemon, with.connect());
   BOOST_OUTCOME_TRY(text, daemon->plan_model(request));
   BOOST_OUTCOME_TRY(report, parse_report(text));

@@ -132,19 +132,22 @@ std::string render_model_plan(const json& plan, const style& look) {
   std::string text = words(plan, "path") + "\n";
   text += line("family", words(plan, "architecture"));
   text += line("parameters", fmt::format("{:.0f}", number(plan, "parameters")));
-  text +=
-      line("shape",
-           fmt::format("{:.0f} layers x {:.0f}, vocabulary {:.0f}, context "
-                       "{:.0f}, computes in {}",
-                       number(plan, "layers"), number(plan, "width"),
-                       number(plan, "vocabulary"),
-                       number(plan, "context_length"), words(plan, "dtype")));
+  text += line(
+      "shape",
+      fmt::format("{:.0f} layers x {:.0f}, vocabulary {:.0f}, context "
+                  "{:.0f}, computes in {}{}",
+                  number(plan, "layers"), number(plan, "width"),
+                  number(plan, "vocabulary"), number(plan, "context_length"),
+                  words(plan, "dtype"),
+                  words(plan, "weights") == "int8" ? ", weights int8" : ""));
   text += line("files", bytes("weight_bytes"));
   text += line("  weights mapped", bytes("mapped_bytes"));
   text += line("  weights copied",
-               fmt::format("{} ({} converted, {} transposed, {} aligned)",
+               fmt::format("{} ({} converted, {} transposed, {} aligned, "
+                           "{} as int8)",
                            bytes("copied_bytes"), bytes("converted_bytes"),
-                           bytes("transposed_bytes"), bytes("aligned_bytes")));
+                           bytes("transposed_bytes"), bytes("aligned_bytes"),
+                           bytes("quantised_bytes")));
   text += line("a token, KV cache", bytes("kv_bytes_per_token"));
   text += line("a token, captured",
                bytes("captured_bytes_per_token") + " before compression");

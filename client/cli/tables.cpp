@@ -111,6 +111,16 @@ const char* mark_of(const wire::ConversationT& conversation) {
   return conversation.pinned ? "pinned" : "";
 }
 
+/// "int8, logits 1.2 % off"
+std::string weights_of(const wire::ModelInfoT& model) {
+  std::string text = harmless(model.weights);
+  if (model.logits_error > 0)
+    text += fmt::format(", logits {:.2g} % off", 100 * model.logits_error);
+  else if (model.weight_error > 0)
+    text += fmt::format(", {:.2g} % off", 100 * model.weight_error);
+  return text;
+}
+
 }  // namespace
 
 std::string utc_minute(std::int64_t unix_ms) {
@@ -134,9 +144,9 @@ std::string render_models(const wire::ModelsT& models, const style& look) {
                     std::to_string(model->vocabulary),
                     std::to_string(model->context_length),
                     std::string(to_string(static_cast<dtype>(model->dtype))),
-                    harmless(model->health)});
+                    weights_of(*model), harmless(model->health)});
   return render_rows({"name", "family", "parameters", "layers", "width",
-                      "vocabulary", "context", "dtype", "health"},
+                      "vocabulary", "context", "dtype", "weights", "health"},
                      rows, look);
 }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/cli/output_file.hpp"
+#include "protocol/floats.hpp"
 #include "protocol/little_endian.hpp"
 
 namespace lamina::cli {
@@ -15,30 +16,14 @@ namespace {
 constexpr std::string_view safetensors_ending = ".safetensors";
 constexpr std::string_view npy_ending = ".npy";
 
-// IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits.
-float float_of_half(std::uint16_t half) {
-  const std::uint32_t sign = std::uint32_t{half & 0x8000u} << 16;
-  const std::uint32_t exponent = (half >> 10) & 0x1fu;
-  const std::uint32_t fraction = half & 0x3ffu;
-  if (exponent == 0) {
-    // Zero or subnormal: fraction * 2^-24, which float32 holds exactly.
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-    return sign != 0 ? -magnitude : magnitude;
-  }
-  const std::uint32_t widened =
-      exponent == 0x1f ? 0x7f800000u : (exponent + 112) << 23;
-  return std::bit_cast<float>(sign | widened | (fraction << 13));
-}
-
 float float_at(const std::byte* at, dtype type) {
   switch (type) {
     case dtype::float32:
       return std::bit_cast<float>(load_little<std::uint32_t>(at));
     case dtype::bfloat16:
-      return std::bit_cast<float>(std::uint32_t{load_little<std::uint16_t>(at)}
-                                  << 16);
+      return float_of_bfloat16(load_little<std::uint16_t>(at));
     case dtype::float16:
-      return float_of_half(load_little<std::uint16_t>(at));
+      return float_of_float16(load_little<std::uint16_t>(at));
   }
   return 0;
 }

@@ -4,7 +4,7 @@
 // Compares within one run, because machines drift: bytes of weights streamed
 // per second while decoding against a plain read of as many bytes. Decoding
 // is the median over rounds; every mode runs in every round, or the one mode
-// whose name is given.
+// whose name is given, with the weights as they are stored and as int8.
 #include <omp.h>
 
 #include <algorithm>
@@ -61,9 +61,11 @@ WIDEST std::uint64_t sum_streams(const wide* from, std::size_t length) {
 // and again, as decoding does; a cache that holds it helps both. As fast as
 // plain loops can: one stream a thread reaches two thirds of it.
 double read_bandwidth(std::size_t bytes) {
-  static const std::vector<wide> memory(bytes / sizeof(wide), wide{1, 1});
+  static std::vector<wide> memory;
+  memory.resize(std::max(memory.size(), bytes / sizeof(wide)), wide{1, 1});
   constexpr std::uint32_t units = 512;
-  const std::size_t length = memory.size() / (units * streams) / burst * burst;
+  const std::size_t length =
+      bytes / sizeof(wide) / (units * streams) / burst * burst;
   std::vector<std::uint64_t> sums(units);
   std::vector<double> rates;
   for (int pass = 0; pass < 7; ++pass) {
@@ -121,8 +123,64 @@ double prefill_rate(const model_ptr& m) {
 
 // Weights that one step reads: all but the embedding's, of which it reads a row
 // a token, where that is not the head as well. The bench's models tie them.
-double bytes_read(const model_description& d) {
-  return static_cast<double>(d.weight_bytes);
+std::size_t bytes_read(const model_description& d) {
+  return d.weights == weight_format::stored ? d.weight_bytes : d.copied_bytes;
+}
+
+constexpr mode modes[] = {
+    {"no capture", false, lens_mode::on_demand, 1},
+    {"capture", true, lens_mode::on_demand, 1},
+    {"capture, eager lens", true, lens_mode::eager, 1},
+    {"no capture, batch of 2", false, lens_mode::on_demand, 2},
+    {"no capture, batch of 4", false, lens_mode::on_demand, 4},
+    {"no capture, batch of 16", false, lens_mode::on_demand, 16},
+    {"no capture, batch of 64", false, lens_mode::on_demand, 64},
+    {"eager lens, batch of 16", true, lens_mode::eager, 16}};
+
+// A model and what was measured of it, a value a round.
+struct subject {
+  model_ptr loaded;
+  std::vector<double> rates[std::size(modes)];
+  std::vector<double> bandwidth, prefill;
+};
+
+subject open(const char* directory, weight_format weights) {
+  model_options options{"bench", directory, {}};
+  options.weights = weights;
+  auto loaded = model::load(options);
+  if (!loaded) {
+    std::fprintf(stderr, "%s\n", to_string(loaded.error()).c_str());
+    std::exit(1);
+  }
+  return {loaded.value(), {}, {}, {}};
+}
+
+void report(const subject& s, const char* only) {
+  const model_description& d = s.loaded->description();
+  std::printf(
+      "%u layers x %u, %.1f M parameters, %s, weights %s, %d threads, "
+      "%s\n",
+      d.layers, d.width, d.parameters / 1e6,
+      std::string(to_string(d.compute)).c_str(),
+      std::string(to_string(d.weights)).c_str(), omp_get_max_threads(),
+      d.matmul_path.c_str());
+  if (d.loss.logits)
+    std::printf("weights %.2f %% off, logits %.2f %%\n", 100 * d.loss.weights,
+                100 * *d.loss.logits);
+  const double read = median(s.bandwidth);
+  std::printf("memory read        %7.1f GB/s\n", read / 1e9);
+  const double base = s.rates[0].empty() ? 0 : median(s.rates[0]);
+  for (std::size_t i = 0; i < std::size(modes); ++i) {
+    if (only != nullptr && std::strcmp(only, modes[i].name) != 0) continue;
+    const double rate = median(s.rates[i]);
+    const double streamed =
+        rate / modes[i].sequences * static_cast<double>(bytes_read(d));
+    std::printf(
+        "decode %-24s %8.1f tokens/s  x %5.2f  %5.1f GB/s, %.2f of read\n",
+        modes[i].name, rate, rate / base, streamed / 1e9, streamed / read);
+  }
+  std::printf("prefill %u tokens  %7.0f tokens/s\n", prompt_tokens,
+              median(s.prefill));
 }
 
 }  // namespace
@@ -135,50 +193,19 @@ int main(int argc, char** argv) {
   }
   const auto tokens =
       static_cast<std::uint32_t>(argc > 2 ? std::atoi(argv[2]) : 64);
-  const auto loaded = model::load({"bench", argv[1], {}});
-  if (!loaded) {
-    std::fprintf(stderr, "%s\n", to_string(loaded.error()).c_str());
-    return 1;
-  }
-  const auto m = loaded.value();
-  const auto& d = m->description();
-  const mode modes[] = {
-      {"no capture", false, lens_mode::on_demand, 1},
-      {"capture", true, lens_mode::on_demand, 1},
-      {"capture, eager lens", true, lens_mode::eager, 1},
-      {"no capture, batch of 2", false, lens_mode::on_demand, 2},
-      {"no capture, batch of 4", false, lens_mode::on_demand, 4},
-      {"no capture, batch of 16", false, lens_mode::on_demand, 16},
-      {"no capture, batch of 64", false, lens_mode::on_demand, 64},
-      {"eager lens, batch of 16", true, lens_mode::eager, 16}};
   const char* only = argc > 3 ? argv[3] : nullptr;
-  const auto wanted = [&](const mode& how) {
-    return only == nullptr || std::strcmp(only, how.name) == 0;
-  };
-  std::vector<double> rates[std::size(modes)], bandwidth, prefill;
-  for (int round = 0; round < rounds; ++round) {
-    bandwidth.push_back(read_bandwidth(d.weight_bytes));
-    for (std::size_t i = 0; i < std::size(modes); ++i)
-      if (wanted(modes[i]))
-        rates[i].push_back(decode_rate(m, modes[i], tokens));
-    prefill.push_back(prefill_rate(m));
-  }
-  std::printf("%u layers x %u, %.1f M parameters, %s, %d threads, %s\n",
-              d.layers, d.width, d.parameters / 1e6,
-              std::string(to_string(d.compute)).c_str(), omp_get_max_threads(),
-              d.matmul_path.c_str());
-  std::printf("memory read        %7.1f GB/s\n", median(bandwidth) / 1e9);
-  const double base = wanted(modes[0]) ? median(rates[0]) : 0;
-  for (std::size_t i = 0; i < std::size(modes); ++i) {
-    if (!wanted(modes[i])) continue;
-    const double rate = median(rates[i]);
-    const double streamed = rate / modes[i].sequences * bytes_read(d);
-    std::printf(
-        "decode %-24s %8.1f tokens/s  x %5.2f  %5.1f GB/s, %.2f of read\n",
-        modes[i].name, rate, rate / base, streamed / 1e9,
-        streamed / median(bandwidth));
-  }
-  std::printf("prefill %u tokens  %7.0f tokens/s\n", prompt_tokens,
-              median(prefill));
+  subject subjects[] = {open(argv[1], weight_format::stored),
+                        open(argv[1], weight_format::int8)};
+  for (int round = 0; round < rounds; ++round)
+    for (subject& s : subjects) {
+      s.bandwidth.push_back(
+          read_bandwidth(bytes_read(s.loaded->description())));
+      for (std::size_t i = 0; i < std::size(modes); ++i)
+        if (only == nullptr || std::strcmp(only, modes[i].name) == 0)
+          s.rates[i].push_back(decode_rate(s.loaded, modes[i], tokens));
+      s.prefill.push_back(prefill_rate(s.loaded));
+    }
+  for (const subject& s : subjects)
+    report(s, only);
   return 0;
 }

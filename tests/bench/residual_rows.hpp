@@ -4,7 +4,6 @@
 // trained model's.
 #pragma once
 
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -12,11 +11,12 @@
 #include <span>
 #include <vector>
 
+#include "protocol/floats.hpp"
+
 namespace lamina::bench {
 
 inline void store_bfloat16(float value, std::byte* at) {
-  const auto bits = static_cast<std::uint16_t>(
-      (std::bit_cast<std::uint32_t>(value) + 0x8000u) >> 16);
+  const std::uint16_t bits = bfloat16_of(value);
   std::memcpy(at, &bits, sizeof bits);
 }
 

@@ -12,7 +12,6 @@
 // rate as a share of open's.
 #include <benchmark/benchmark.h>
 
-#include <bit>
 #include <caf/all.hpp>
 #include <cmath>
 #include <cstring>
@@ -23,6 +22,7 @@
 
 #include "actors/search/stored_scores.hpp"
 #include "actors/spawn.hpp"
+#include "protocol/floats.hpp"
 
 namespace lamina {
 namespace {
@@ -44,8 +44,7 @@ raw_chunk_ptr residual_like_chunk(capture_shape shape, std::uint32_t which) {
       for (std::uint32_t c = 0; c < shape.width; ++c) {
         residual[c] +=
             (slot == 0 ? 1.0f : 0.4f) * channel_scale[c] * normal(random);
-        const auto bits = static_cast<std::uint16_t>(
-            (std::bit_cast<std::uint32_t>(residual[c]) + 0x8000u) >> 16);
+        const std::uint16_t bits = bfloat16_of(residual[c]);
         std::memcpy(chunk->row(slot, row).data() + 2 * std::size_t{c}, &bits,
                     sizeof bits);
       }

@@ -78,6 +78,34 @@ class TestLoading(ModelsTest):
                                     "--no-capture", model="stories260K")
         self.assertTrue(STORY.startswith(prompt + turn["text"]), turn["text"])
 
+    def test_weights_of_eight_bits_are_another_model(self):
+        stored = self.load("stories260K")
+        self.assertEqual((stored["weights"], stored["weight_error"]),
+                         ("stored", 0))
+        prompt = STORY[:len("Once upon a time")]
+        first = self.daemon.generate(prompt, "--max-new-tokens", 20,
+                                     "--wait-durable", model="stories260K")
+        self.daemon.run("models", "unload", "stories260K")
+        plan = self.daemon.json("models", "plan", self.roots / "stories260K",
+                                "--weights", "int8")
+        self.assertEqual(plan["weights"], "int8")
+        loaded = self.load("stories260K", "--weights", "int8")
+        self.assertEqual(loaded["copied_bytes"], plan["copied_bytes"])
+        self.assertGreater(plan["quantised_bytes"], 0)
+        self.assertEqual(loaded["fingerprint"], stored["fingerprint"])
+        self.assertGreater(loaded["weight_error"], 0.003)
+        self.assertLess(loaded["logits_error"], 0.05)
+        self.assertIn("int8, logits", self.daemon.run("models"))
+        # What the stored weights wrote is read, and neither continued nor
+        # computed again with others.
+        self.assertFails("invalid_argument", "is another one", "generate",
+                         " And then", "--conversation", first["conversation"])
+        turn = self.daemon.generate(prompt, "--max-new-tokens", 20,
+                                    "--wait-durable", model="stories260K")
+        self.assertTrue(turn["text"])
+        shown = self.positions(turn["conversation"])
+        self.assertTrue(shown["layers"])
+
     def test_tokens_are_drawn_as_the_authors_ask(self):
         usual = self.daemon.json("models")["models"][0]["usual_sampling"]
         drawn = lambda *options: self.daemon.generate(

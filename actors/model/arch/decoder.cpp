@@ -4,7 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "actors/chunks/raw_chunk.hpp"
 #include "actors/model/kernels/linear.hpp"
 #include "actors/model/kernels/rows.hpp"
 
@@ -96,8 +95,7 @@ class decoder final : public architecture {
              forward_memory& m) const {
     float* out = m.residual.data();
     for (const token_id id : tokens) {
-      widen_row({parts_.embedding.row(id), parts_.embedding.row_bytes()},
-                parts_.embedding.element, {out, shape_.width});
+      widen_row(parts_.embedding, id, {out, shape_.width});
       out += shape_.width;
     }
     if (parts_.positions.rows == 0) return;
@@ -112,8 +110,7 @@ class decoder final : public architecture {
     const std::span<float> wide(m.normed.data(), table.columns);
     for (const step_span& s : spans)
       for (std::uint32_t i = 0; i < s.count; ++i) {
-        widen_row({table.row(s.first + i), table.row_bytes()}, table.element,
-                  wide);
+        widen_row(table, s.first + i, wide);
         add(m.residual.data() + std::size_t{s.first_row + i} * table.columns,
             wide.data(), table.columns);
       }

@@ -75,15 +75,17 @@ class gpt2_loader {
 
   result<decoder_parts> take_all() {
     decoder_parts out;
-    BOOST_OUTCOME_TRY(embedding, weights_.matrix_of(front_ + "wte.weight",
-                                                    s_.vocabulary, s_.width));
+    BOOST_OUTCOME_TRY(embedding, weights_.table_of(front_ + "wte.weight",
+                                                   s_.vocabulary, s_.width));
     BOOST_OUTCOME_TRY(
         positions,
-        weights_.matrix_of(front_ + "wpe.weight", s_.context_length, s_.width));
+        weights_.table_of(front_ + "wpe.weight", s_.context_length, s_.width));
     out.embedding = embedding;
     out.positions = positions;
-    out.head = embedding;
     if (c_.tied_head) {
+      BOOST_OUTCOME_TRY(
+          head, weights_.matrix_of_table(front_ + "wte.weight", embedding));
+      out.head = head;
       weights_.ignore("lm_head.weight");  // some checkpoints store it twice
     } else {
       BOOST_OUTCOME_TRY(
@@ -117,10 +119,10 @@ class gpt2_loader {
 
   result<void> take(const std::string& name, std::uint32_t rows,
                     std::uint32_t columns, linear_part& out) {
-    BOOST_OUTCOME_TRY(weight,
-                      weights_.matrix_turned(name + ".weight", rows, columns));
+    BOOST_OUTCOME_TRY(
+        weight, weights_.matrices_turned(name + ".weight", 1, rows, columns));
     BOOST_OUTCOME_TRY(bias, weights_.vector(name + ".bias", rows));
-    out.weight = weight;
+    out.weight = weight.front();
     out.bias = std::move(bias);
     return success();
   }
@@ -128,14 +130,13 @@ class gpt2_loader {
   // Query, key and value are the thirds of one matrix.
   result<void> take_fused(const std::string& name, attention_part& out) {
     const std::uint32_t d = s_.width;
-    linear_part fused;
-    BOOST_OUTCOME_TRYV(take(name, 3 * d, d, fused));
-    std::uint32_t first = 0;
-    for (linear_part* part : {&out.query, &out.key, &out.value}) {
-      part->weight = fused.weight.slice(first, d);
-      part->bias.assign(fused.bias.begin() + first,
-                        fused.bias.begin() + first + d);
-      first += d;
+    BOOST_OUTCOME_TRY(weights,
+                      weights_.matrices_turned(name + ".weight", 3, d, d));
+    BOOST_OUTCOME_TRY(bias, weights_.vector(name + ".bias", 3 * d));
+    linear_part* const parts[] = {&out.query, &out.key, &out.value};
+    for (std::size_t i = 0; i < std::size(parts); ++i) {
+      parts[i]->weight = weights[i];
+      parts[i]->bias.assign(bias.begin() + i * d, bias.begin() + (i + 1) * d);
     }
     return success();
   }

@@ -95,11 +95,13 @@ class llama_loader {
 
   result<decoder_parts> take_all() {
     decoder_parts out;
-    BOOST_OUTCOME_TRY(embedding, weights_.matrix_of("model.embed_tokens.weight",
-                                                    s_.vocabulary, s_.width));
+    const std::string table = "model.embed_tokens.weight";
+    BOOST_OUTCOME_TRY(embedding,
+                      weights_.table_of(table, s_.vocabulary, s_.width));
     out.embedding = embedding;
-    out.head = embedding;
     if (c_.tied_head) {
+      BOOST_OUTCOME_TRY(head, weights_.matrix_of_table(table, embedding));
+      out.head = head;
       weights_.ignore("lm_head.weight");  // some checkpoints store it twice
     } else {
       BOOST_OUTCOME_TRY(

@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstring>
 #include <optional>
 #include <utility>
 
 #include "actors/chunks/raw_chunk.hpp"
 #include "actors/model/kernels/rows.hpp"
+#include "actors/model/kernels/team.hpp"
 
 namespace lamina {
 namespace {
@@ -38,8 +41,22 @@ void let_go(std::span<const std::byte> bytes) {
 
 // bfloat16 is kept in either mode; everything else becomes what is computed
 // with.
-dtype element_in_memory(dtype stored, dtype compute) {
-  return stored == dtype::bfloat16 ? dtype::bfloat16 : compute;
+weight_type element_in_memory(dtype stored, dtype compute) {
+  return stored == dtype::bfloat16 || compute == dtype::bfloat16
+             ? weight_type::bfloat16
+             : weight_type::float32;
+}
+
+bool same(weight_type kept, dtype stored) {
+  return kept == weight_type::float32 ? stored == dtype::float32
+                                      : stored == dtype::bfloat16;
+}
+
+void narrow(const float* x, std::size_t count, weight_type element,
+            std::byte* out) {
+  narrow_row(x, count,
+             element == weight_type::float32 ? dtype::float32 : dtype::bfloat16,
+             out);
 }
 
 void convert(const tensor_view& tensor, dtype from, const matrix& shape,
@@ -50,8 +67,7 @@ void convert(const tensor_view& tensor, dtype from, const matrix& shape,
     widen_row(tensor.bytes.subspan(r * columns * size_of(from),
                                    columns * size_of(from)),
               from, wide);
-    narrow_row(wide.data(), columns, shape.element,
-               out + r * shape.row_bytes());
+    narrow(wide.data(), columns, shape.element, out + r * shape.row_bytes());
   }
 }
 
@@ -71,10 +87,59 @@ void turn(const tensor_view& tensor, dtype from, const matrix& shape,
     for (std::size_t r = 0; r < shape.rows; ++r) {
       for (std::size_t i = 0; i < count; ++i)
         turned[i] = wide[i * shape.rows + r];
-      narrow_row(turned.data(), count, shape.element,
-                 out + r * shape.row_bytes() + c * element);
+      narrow(turned.data(), count, shape.element,
+             out + r * shape.row_bytes() + c * element);
     }
   }
+}
+
+// The outputs of a matrix among those of a tensor, which is stored [outputs]
+// [columns], or turned, [columns][outputs].
+struct outputs_of {
+  const tensor_view& tensor;
+  dtype stored;
+  bool turned;
+  std::size_t first;  // of the matrix, in the tensor
+  std::size_t columns;
+
+  std::size_t in_tensor() const { return tensor.shape[turned ? 1 : 0]; }
+
+  // Widened. out: [count][columns]; a block of outputs at most.
+  void read(std::size_t from, std::size_t count, std::span<float> out) const {
+    const std::size_t element = size_of(stored);
+    from += first;
+    if (!turned)
+      return widen_row(tensor.bytes.subspan(from * columns * element,
+                                            count * columns * element),
+                       stored, out);
+    std::array<float, block_rows> wide;
+    for (std::size_t c = 0; c < columns; ++c) {
+      widen_row(tensor.bytes.subspan((c * in_tensor() + from) * element,
+                                     count * element),
+                stored, std::span(wide).first(count));
+      for (std::size_t i = 0; i < count; ++i)
+        out[i * columns + c] = wide[i];
+    }
+  }
+};
+
+quantisation_error quantise(const outputs_of& from, const matrix& shape,
+                            std::byte* to, float* scales) {
+  std::vector<quantisation_error> errors(shape.blocks());
+  for_each_unit(shape.blocks(), true, [&](std::uint32_t block) {
+    const std::size_t first = std::size_t{block} * block_rows;
+    const std::size_t count =
+        std::min<std::size_t>(block_rows, shape.rows - first);
+    std::vector<float> wide(count * shape.columns);
+    from.read(first, count, wide);
+    quantise_block(wide, shape.columns,
+                   reinterpret_cast<std::int8_t*>(to) + first * shape.columns,
+                   scales + first, errors[block]);
+  });
+  quantisation_error all;
+  for (const auto& e : errors)
+    all.add(e);
+  return all;
 }
 
 }  // namespace
@@ -110,9 +175,9 @@ result<const tensor_view*> weights_reader::take(
 // see matrix::input.
 matrix weights_reader::shape_of(dtype stored, std::uint32_t rows,
                                 std::uint32_t columns) const {
-  const dtype element = element_in_memory(stored, options_.compute);
+  const weight_type element = element_in_memory(stored, options_.compute);
   const dtype input =
-      element == dtype::bfloat16 ? options_.compute : dtype::float32;
+      element == weight_type::bfloat16 ? options_.compute : dtype::float32;
   return {nullptr, element, rows, columns, input};
 }
 
@@ -124,45 +189,107 @@ std::byte* weights_reader::copy_of(const matrix& m) {
   return memory_->copies.back().get();
 }
 
-result<matrix> weights_reader::matrix_of(const std::string& name,
-                                         std::uint32_t rows,
-                                         std::uint32_t columns) {
-  BOOST_OUTCOME_TRY(tensor, take(name, {rows, columns}));
-  const dtype stored = *element_of(*tensor);
-  matrix m = shape_of(stored, rows, columns);
-  const std::byte* from = tensor->bytes.data();
-  const std::size_t wanted = align_ ? matrix_alignment : size_of(stored);
-  const bool same = m.element == stored;
-  if (same && aligned_to(wanted, from)) {
+// tensor: [rows][columns], as wanted.
+matrix weights_reader::in_place_or_copied(const tensor_view& tensor,
+                                          bool align) {
+  const dtype stored = *element_of(tensor);
+  matrix m = shape_of(stored, static_cast<std::uint32_t>(tensor.shape[0]),
+                      static_cast<std::uint32_t>(tensor.shape[1]));
+  const std::byte* from = tensor.bytes.data();
+  const std::size_t wanted = align ? matrix_alignment : size_of(stored);
+  const bool as_stored = same(m.element, stored);
+  if (as_stored && aligned_to(wanted, from)) {
     placement_.mapped_bytes += m.bytes();
     m.elements = from;
     return m;
   }
-  (same ? placement_.aligned_bytes : placement_.converted_bytes) += m.bytes();
+  (as_stored ? placement_.aligned_bytes : placement_.converted_bytes) +=
+      m.bytes();
   if (std::byte* copy = copy_of(m)) {
-    if (same)
+    if (as_stored)
       std::memcpy(copy, from, m.bytes());
     else
-      convert(*tensor, stored, m, copy);
-    let_go(tensor->bytes);
+      convert(tensor, stored, m, copy);
+    let_go(tensor.bytes);
     m.elements = copy;
   }
   return m;
 }
 
-result<matrix> weights_reader::matrix_turned(const std::string& name,
-                                             std::uint32_t rows,
-                                             std::uint32_t columns) {
-  BOOST_OUTCOME_TRY(tensor, take(name, {columns, rows}));
-  const dtype stored = *element_of(*tensor);
-  matrix m = shape_of(stored, rows, columns);
-  placement_.turned_bytes += m.bytes();
-  if (std::byte* copy = copy_of(m)) {
-    turn(*tensor, stored, m, copy);
-    let_go(tensor->bytes);
-    m.elements = copy;
-  }
+// Outputs `first` .. `first` + `rows` - 1 of a tensor.
+result<matrix> weights_reader::quantised_copy(const std::string& name,
+                                              const tensor_view& tensor,
+                                              bool turned, std::uint32_t first,
+                                              std::uint32_t rows) {
+  const auto columns = static_cast<std::uint32_t>(tensor.shape[turned ? 0 : 1]);
+  matrix m{nullptr, weight_type::int8, rows, columns, options_.compute};
+  placement_.quantised_bytes += m.bytes() + padded_rows(rows) * sizeof(float);
+  std::byte* copy = copy_of(m);
+  if (copy == nullptr) return m;
+  auto& scales = memory_->scales.emplace_back(padded_rows(rows));
+  const quantisation_error error =
+      quantise({tensor, *element_of(tensor), turned, first, columns}, m, copy,
+               scales.data());
+  if (!std::isfinite(error.squares))
+    return fail(error_code::corrupt,
+                "tensor '" + name +
+                    "' has an element that is no finite number, which int8 "
+                    "weights cannot hold");
+  quantised_.add(error);
+  let_go(tensor.bytes);
+  m.elements = copy;
+  m.scales = scales.data();
   return m;
+}
+
+// Only what is multiplied gains by its alignment; a table beside quantised
+// weights is not.
+result<matrix> weights_reader::table_of(const std::string& name,
+                                        std::uint32_t rows,
+                                        std::uint32_t columns) {
+  BOOST_OUTCOME_TRY(tensor, take(name, {rows, columns}));
+  return in_place_or_copied(*tensor,
+                            align_ && options_.format == weight_format::stored);
+}
+
+result<matrix> weights_reader::matrix_of(const std::string& name,
+                                         std::uint32_t rows,
+                                         std::uint32_t columns) {
+  BOOST_OUTCOME_TRY(tensor, take(name, {rows, columns}));
+  if (options_.format == weight_format::int8)
+    return quantised_copy(name, *tensor, false, 0, rows);
+  return in_place_or_copied(*tensor, align_);
+}
+
+result<std::vector<matrix>> weights_reader::matrices_turned(
+    const std::string& name, std::uint32_t count, std::uint32_t rows,
+    std::uint32_t columns) {
+  BOOST_OUTCOME_TRY(tensor, take(name, {columns, count * rows}));
+  std::vector<matrix> out;
+  if (options_.format == weight_format::int8) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      BOOST_OUTCOME_TRY(m, quantised_copy(name, *tensor, true, i * rows, rows));
+      out.push_back(m);
+    }
+    return out;
+  }
+  const dtype stored = *element_of(*tensor);
+  matrix all = shape_of(stored, count * rows, columns);
+  placement_.turned_bytes += all.bytes();
+  if (std::byte* copy = copy_of(all)) {
+    turn(*tensor, stored, all, copy);
+    let_go(tensor->bytes);
+    all.elements = copy;
+  }
+  for (std::uint32_t i = 0; i < count; ++i)
+    out.push_back(all.slice(i * rows, rows));
+  return out;
+}
+
+result<matrix> weights_reader::matrix_of_table(const std::string& name,
+                                               const matrix& table) {
+  if (options_.format == weight_format::stored) return table;
+  return matrix_of(name, table.rows, table.columns);
 }
 
 result<std::vector<float>> weights_reader::vector(const std::string& name,

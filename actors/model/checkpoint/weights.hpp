@@ -14,6 +14,8 @@
 
 #include "actors/model/checkpoint/checkpoint.hpp"
 #include "actors/model/kernels/matrix.hpp"
+#include "actors/model/kernels/quantise.hpp"
+#include "actors/model/weight_format.hpp"
 #include "protocol/error.hpp"
 
 namespace lamina {
@@ -28,6 +30,7 @@ struct aligned_delete {
 struct weight_memory {
   checkpoint files;
   std::vector<std::unique_ptr<std::byte[], aligned_delete>> copies;
+  std::vector<std::vector<float>> scales;  // of quantised copies
 };
 
 /// Where the bytes of the matrices lie.
@@ -36,9 +39,10 @@ struct weight_placement {
   std::uint64_t aligned_bytes = 0;    // copied to begin at a cache line
   std::uint64_t converted_bytes = 0;  // copied into another type
   std::uint64_t turned_bytes = 0;     // copied output by input
+  std::uint64_t quantised_bytes = 0;  // copied as int8, scales included
 
   std::uint64_t copied_bytes() const {
-    return aligned_bytes + converted_bytes + turned_bytes;
+    return aligned_bytes + converted_bytes + turned_bytes + quantised_bytes;
   }
 };
 
@@ -51,6 +55,7 @@ struct weights_options {
   std::uint64_t memory_bytes = 0;
   /// Only checks and counts: the matrices must not be read.
   bool counting = false;
+  weight_format format = weight_format::stored;
 };
 
 /// Used once, by one thread, while a model loads.
@@ -61,17 +66,30 @@ class weights_reader {
   dtype compute() const { return options_.compute; }
   std::uint64_t parameters() const { return parameters_; }
   const weight_placement& placement() const { return placement_; }
+  /// Of all weights that were quantised so far.
+  const quantisation_error& quantised() const { return quantised_; }
 
   bool has(const std::string& name) const {
     return memory_->files.tensors.contains(name);
   }
 
-  /// `corrupt` when the tensor is missing or has another shape.
+  /// A matrix whose rows are looked up: never quantised. `corrupt` when the
+  /// tensor is missing or has another shape.
+  result<matrix> table_of(const std::string& name, std::uint32_t rows,
+                          std::uint32_t columns);
+  /// A matrix that is multiplied. `corrupt` also when it is to be quantised and
+  /// has elements that are no finite numbers.
   result<matrix> matrix_of(const std::string& name, std::uint32_t rows,
                            std::uint32_t columns);
-  /// The matrix [rows][columns] of a tensor that is stored [columns][rows].
-  result<matrix> matrix_turned(const std::string& name, std::uint32_t rows,
-                               std::uint32_t columns);
+  /// The `count` matrices [rows][columns] of a tensor that is stored
+  /// [columns][count][rows].
+  result<std::vector<matrix>> matrices_turned(const std::string& name,
+                                              std::uint32_t count,
+                                              std::uint32_t rows,
+                                              std::uint32_t columns);
+  /// The matrix of a tensor that is already there as a table: the same memory,
+  /// unless it is quantised.
+  result<matrix> matrix_of_table(const std::string& name, const matrix& table);
   result<std::vector<float>> vector(const std::string& name,
                                     std::uint32_t length);
 
@@ -89,11 +107,16 @@ class weights_reader {
                                   std::vector<std::uint64_t> shape);
   matrix shape_of(dtype stored, std::uint32_t rows,
                   std::uint32_t columns) const;
+  matrix in_place_or_copied(const tensor_view& tensor, bool align);
+  result<matrix> quantised_copy(const std::string& name,
+                                const tensor_view& tensor, bool turned,
+                                std::uint32_t first, std::uint32_t rows);
   std::byte* copy_of(const matrix& m);
 
   std::shared_ptr<weight_memory> memory_;
   weights_options options_;
   weight_placement placement_;
+  quantisation_error quantised_;
   bool align_ = false;  // copy what is not aligned for the kernels
   std::set<std::string> taken_;
   std::uint64_t parameters_ = 0;

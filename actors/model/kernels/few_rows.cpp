@@ -25,46 +25,18 @@ HWY_INLINE std::size_t step_columns() {
   return 2 * hn::Lanes(lanes());
 }
 
-// A stretch of `step_columns` weights, as the two registers that go with x.
-HWY_INLINE void load_pair(const float* w, vec& first, vec& second) {
-  const lanes d;
-  first = hn::LoadU(d, w);
-  second = hn::LoadU(d, w + hn::Lanes(d));
-}
-
-// bfloat16 is the upper half of a float: the odd columns need their lower
-// half cleared, the even ones a shift.
-HWY_INLINE void load_pair(const std::uint16_t* w, vec& even, vec& odd) {
-#if HWY_TARGET == HWY_SCALAR
-  even = hn::Set(lanes(), widen(w[0]));
-  odd = hn::Set(lanes(), widen(w[1]));
-#else
-  const lanes d;
-  const hn::RebindToUnsigned<lanes> d32;
-  const hn::Repartition<std::uint16_t, lanes> d16;
-  const auto both = hn::BitCast(d32, hn::LoadU(d16, w));
-  even = hn::BitCast(d, hn::ShiftLeft<16>(both));
-  odd = hn::BitCast(d, hn::And(both, hn::Set(d32, 0xffff0000u)));
-#endif
-}
-
 // out[r][o] = x[r] . w[o] for `Rows` rows of x and `Outs` rows of weights,
 // which lie `w_stride` elements apart, and their results `out_step`.
 template <int Rows, int Outs, bool Fetch, class Weight>
 HWY_INLINE void dot(const simd_rows& x, std::uint32_t row, const Weight* w,
                     std::size_t w_stride, float* out, std::size_t out_stride,
                     std::size_t out_step) {
-  const lanes d;
-  const std::size_t step = step_columns();
+  const std::size_t half = hn::Lanes(lanes());
   vec acc[Rows][Outs];
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 8
-    for (int o = 0; o < Outs; ++o)
-      acc[r][o] = hn::Zero(d);
+  clear_sums(acc);
   const float* left = x.row(row);
   std::size_t i = 0;
-  for (; i + step <= x.columns; i += step) {
+  for (; i + 2 * half <= x.columns; i += 2 * half) {
     vec first[Outs], second[Outs];
 #pragma GCC unroll 8
     for (int o = 0; o < Outs; ++o) {
@@ -76,30 +48,14 @@ HWY_INLINE void dot(const simd_rows& x, std::uint32_t row, const Weight* w,
       }
       load_pair(at, first[o], second[o]);
     }
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) {
-      const vec a = hn::Load(d, left + r * x.stride + i);
-#pragma GCC unroll 8
-      for (int o = 0; o < Outs; ++o)
-        acc[r][o] = hn::MulAdd(a, first[o], acc[r][o]);
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) {
-      const vec a = hn::Load(d, left + r * x.stride + i + hn::Lanes(d));
-#pragma GCC unroll 8
-      for (int o = 0; o < Outs; ++o)
-        acc[r][o] = hn::MulAdd(a, second[o], acc[r][o]);
-    }
+    add_products(left + i, x.stride, first, acc);
+    add_products(left + i + half, x.stride, second, acc);
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 8
-    for (int o = 0; o < Outs; ++o) {
-      float sum = hn::GetLane(hn::SumOfLanes(d, acc[r][o]));
-      for (std::size_t c = i; c < x.columns; ++c)  // not rearranged
-        sum += left[r * x.stride + c] * widen(w[o * w_stride + c]);
-      out[r * out_stride + o * out_step] = sum;
-    }
+  // The columns that are left were not rearranged.
+  finish_sums(acc, left, x.stride, w, w_stride, i, x.columns,
+              [&](int r, int o, float sum) {
+                out[r * out_stride + o * out_step] = sum;
+              });
 }
 
 template <int Rows, int Outs, class Weight>
@@ -157,7 +113,7 @@ HWY_INLINE void outputs_of(const simd_rows& x, const matrix& weight,
 
 void outputs(const simd_rows& x, const matrix& weight, std::uint32_t first,
              std::uint32_t last, float* out) {
-  if (weight.element == dtype::float32)
+  if (weight.element == weight_type::float32)
     outputs_of<float>(x, weight, first, last, out);
   else
     outputs_of<std::uint16_t>(x, weight, first, last, out);
@@ -203,7 +159,7 @@ constexpr std::size_t alignment = 64;  // the widest register, a cache line
 }  // namespace
 
 void pack_rows(simd_rows& to, const float* x, std::uint32_t rows,
-               std::uint32_t columns, dtype element) {
+               std::uint32_t columns, weight_type element) {
   constexpr std::size_t line = alignment / sizeof(float);
   to.rows = rows;
   to.columns = columns;
@@ -217,7 +173,7 @@ void pack_rows(simd_rows& to, const float* x, std::uint32_t rows,
   for (std::uint32_t r = 0; r < rows; ++r) {
     const float* from = x + std::size_t{r} * columns;
     float* row = to.begin + r * to.stride;
-    if (element == dtype::float32)
+    if (element == weight_type::float32)
       std::copy(from, from + columns, row);
     else
       HWY_DYNAMIC_DISPATCH(part)(from, columns, row);

@@ -25,10 +25,10 @@ struct simd_rows {
 
 /// x: [rows][columns], to be multiplied with weights of `element`.
 void pack_rows(simd_rows& to, const float* x, std::uint32_t rows,
-               std::uint32_t columns, dtype element);
+               std::uint32_t columns, weight_type element);
 
-/// Outputs `first` .. `last` - 1 of out [x.rows][weight.rows]. A row gives the
-/// same bits alone and in a batch.
+/// Weights of float32 or bfloat16. Outputs `first` .. `last` - 1 of out
+/// [x.rows][weight.rows]. A row gives the same bits alone and in a batch.
 void few_rows(const simd_rows& x, const matrix& weight, std::uint32_t first,
               std::uint32_t last, float* out);
 

@@ -6,8 +6,9 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
-#include <bit>
 #include <vector>
+
+#include "actors/model/kernels/rows.hpp"
 
 namespace lamina {
 namespace {
@@ -28,12 +29,8 @@ void widen_tile(const matrix& weight, std::uint32_t first, std::uint32_t last,
                 float* wide) {
   const std::size_t columns = weight.columns;
 #pragma omp parallel for schedule(static)
-  for (std::uint32_t row = first; row < last; ++row) {
-    const auto* from = weight.row_as<std::uint16_t>(row);
-    float* to = wide + (row - first) * columns;
-    for (std::size_t c = 0; c < columns; ++c)
-      to[c] = std::bit_cast<float>(std::uint32_t{from[c]} << 16);
-  }
+  for (std::uint32_t row = first; row < last; ++row)
+    widen_row(weight, row, {wide + (row - first) * columns, columns});
 }
 
 }  // namespace
@@ -44,7 +41,7 @@ void gemm(const float* x, std::uint32_t rows, const matrix& weight,
   const std::uint32_t columns = weight.columns;
   const at::Tensor left = view(x, rows, columns, columns);
   at::Tensor result = view(out, rows, weight.rows, weight.rows);
-  if (weight.element == dtype::float32) {
+  if (weight.element == weight_type::float32) {
     const at::Tensor right =
         view(weight.row_as<float>(0), weight.rows, columns, columns);
     at::mm_out(result, left, right.t());

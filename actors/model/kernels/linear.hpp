@@ -2,13 +2,17 @@
 //
 //   weights, input        CPU    rows       path
 //   bfloat16, bfloat16    AMX    any        tiles, weights as stored
+//                         BF16   any        dot products, weights as stored
+//   int8, bfloat16        AMX    1 or 2     SIMD, weights streamed as stored
+//                                more       tiles, widened on the way: the same
+//                                           bits (int8_rows.hpp)
 //   any                   any    few        SIMD, weights streamed as stored
-//   any                   any    more       libtorch's float32 GEMM, bfloat16
+//   any                   any    more       libtorch's float32 GEMM, others
 //                                           widened piece by piece
 //
-// Few: `few_rows_max`. Why: docs/architecture.md, decisions. x is rounded as
-// the weights say (matrix::input), on every path; products and sums are
-// float32.
+// BF16: AVX512_BF16 and no AMX. Few: `few_rows_max`. Why: docs/architecture.md,
+// decisions. x is rounded as the weights say (matrix::input), on every path;
+// products and sums are float32.
 //
 // Stateless; any thread. Uses as many threads as the caller's
 // omp_get_max_threads() allows (see `thread_limit`).
@@ -37,6 +41,7 @@ void linear(const float* x, std::uint32_t rows,
 
 enum class matmul : std::uint8_t {
   tiles,  // AMX
+  dots,   // AVX512_BF16
   simd,   // few rows
   gemm,   // libtorch
 };
@@ -46,12 +51,13 @@ matmul choose_matmul(std::uint32_t rows,
                      std::span<const projection> projections);
 
 /// `linear`, by a path of the caller's choice, which must be able to: tiles
-/// where `tiles_available` and the weights fit. For tests and benchmarks.
+/// and dots where they are available and the weights fit. For tests and
+/// benchmarks.
 void linear_by(matmul path, const float* x, std::uint32_t rows,
                std::span<const projection> projections);
 
 /// "bfloat16: AMX tiles; float32: SIMD AVX3 up to 128 rows, then libtorch
-/// sgemm", for `lamina models`.
+/// sgemm", by inputs, for `lamina models`.
 std::string matmul_path();
 
 }  // namespace lamina

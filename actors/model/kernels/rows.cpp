@@ -114,10 +114,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
+#include "actors/chunks/raw_chunk.hpp"
 #include "actors/model/kernels/team.hpp"
+#include "protocol/floats.hpp"
 
 namespace lamina {
 namespace {
@@ -139,13 +140,6 @@ void for_each_part(std::size_t count, Body body) {
     const std::size_t first = part * part_elements;
     body(first, std::min(part_elements, count - first));
   });
-}
-
-std::uint32_t rounded_to_bfloat16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  // A NaN must not round to infinity: keep it quiet and non-zero.
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return (bits | 0x400000u) >> 16;
-  return (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
 }
 
 }  // namespace
@@ -197,7 +191,7 @@ void add(float* x, const float* y, std::size_t count) {
 void round_to(dtype element, float* x, std::size_t count) {
   if (element == dtype::float32) return;
   for (std::size_t i = 0; i < count; ++i)
-    x[i] = std::bit_cast<float>(rounded_to_bfloat16(x[i]) << 16);
+    x[i] = float_of_bfloat16(bfloat16_of(x[i]));
 }
 
 void narrow_row(const float* x, std::size_t count, dtype element,
@@ -207,8 +201,24 @@ void narrow_row(const float* x, std::size_t count, dtype element,
     return;
   }
   for (std::size_t i = 0; i < count; ++i) {
-    const auto bits = static_cast<std::uint16_t>(rounded_to_bfloat16(x[i]));
+    const std::uint16_t bits = bfloat16_of(x[i]);
     std::memcpy(out + i * sizeof bits, &bits, sizeof bits);
+  }
+}
+
+void widen_row(const matrix& m, std::size_t r, std::span<float> out) {
+  switch (m.element) {
+    case weight_type::float32:
+      std::copy_n(m.row_as<float>(r), m.columns, out.begin());
+      return;
+    case weight_type::bfloat16:
+      widen_row({m.row(r), m.row_bytes()}, dtype::bfloat16, out);
+      return;
+    case weight_type::int8:
+      for (std::size_t c = 0; c < m.columns; ++c)
+        out[c] = m.scales[r] *
+                 m.block(r / block_rows)[c * block_rows + r % block_rows];
+      return;
   }
 }
 

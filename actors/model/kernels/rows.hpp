@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "actors/model/kernels/matrix.hpp"
 #include "protocol/site.hpp"
 
 namespace lamina {
@@ -41,6 +42,9 @@ void round_to(dtype element, float* x, std::size_t count);
 /// Stores as `element`, rounding like `round_to`. float32 or bfloat16.
 void narrow_row(const float* x, std::size_t count, dtype element,
                 std::byte* out);
+
+/// Row r of a matrix, as it is multiplied. out: [m.columns]
+void widen_row(const matrix& m, std::size_t r, std::span<float> out);
 
 /// Rotates pairs (i, i + d/2) of each head (Su et al. 2021, the "rotate half"
 /// layout of Hugging Face). x: [heads][2 * half]; cosines, sines: [half].

@@ -1,19 +1,15 @@
 #include "actors/model/kernels/tiles.hpp"
 
-#if defined(__x86_64__)
-#define LAMINA_HAS_TILES 1
+#include <algorithm>
+#include <cassert>
+
+#include "actors/model/kernels/tile_unit.hpp"
+
+#if LAMINA_HAS_TILES
 #include <cpuid.h>
-// GCC 12 believes that its own intrinsics read uninitialised registers (GCC bug
-// 105593).
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
-
-#include <algorithm>
-#include <cassert>
 
 namespace lamina {
 namespace {
@@ -24,7 +20,8 @@ constexpr std::uint32_t tile_columns = 32;
 }  // namespace
 
 bool tiles_fit(const matrix& weight) {
-  return weight.element == dtype::bfloat16 && weight.input == dtype::bfloat16 &&
+  return weight.element == weight_type::bfloat16 &&
+         weight.input == dtype::bfloat16 &&
          weight.columns % tile_columns == 0 &&
          weight.rows >= tile_outputs_count;
 }
@@ -32,17 +29,10 @@ bool tiles_fit(const matrix& weight) {
 void reserve(tile_rows& x, std::uint32_t rows, std::uint32_t columns) {
   x.rows = rows;
   x.columns = columns;
-  x.packed.resize(x.groups() * x.group_size());
+  x.memory.resize(x.groups() * x.group_size() / tile_columns);
 }
 
 #if LAMINA_HAS_TILES
-
-// The rest of the program is built for any x86-64; these functions are only
-// called where the CPU has what they use.
-#define LAMINA_TILE_TARGET                           \
-  __attribute__((                                    \
-      target("avx512f,avx512bw,avx512vl,avx512bf16," \
-             "amx-tile,amx-bf16")))
 
 namespace {
 
@@ -62,31 +52,6 @@ bool kernel_permits_tiles() {
   constexpr long tile_state = 18;
   return syscall(SYS_arch_prctl, request_permission, tile_state) == 0;
 }
-
-struct alignas(64) tile_configuration {
-  std::uint8_t palette = 1;
-  std::uint8_t start_row = 0;
-  std::uint8_t reserved[14] = {};
-  std::uint16_t row_bytes[16] = {};
-  std::uint8_t rows[16] = {};
-};
-
-// Eight tiles of 16 rows of 64 bytes, for one scope. Released after it, so
-// that a switch of threads does not save 8 KiB for nothing.
-class tile_scope {
- public:
-  LAMINA_TILE_TARGET tile_scope() {
-    tile_configuration c;
-    for (int i = 0; i < 8; ++i) {
-      c.row_bytes[i] = 64;
-      c.rows[i] = 16;
-    }
-    _tile_loadconfig(&c);
-  }
-  LAMINA_TILE_TARGET ~tile_scope() { _tile_release(); }
-  tile_scope(const tile_scope&) = delete;
-  tile_scope& operator=(const tile_scope&) = delete;
-};
 
 // rows[i] lane j becomes rows[j] lane i.
 LAMINA_TILE_TARGET inline void transpose(__m512i (&rows)[16]) {
@@ -146,8 +111,8 @@ LAMINA_TILE_TARGET void block(const tile_rows& x, std::uint32_t group,
                               const std::byte* ahead, float* out) {
   const std::size_t stride = w.row_bytes();
   const std::byte* left = w.row(o);
-  const std::byte* right = reinterpret_cast<const std::byte*>(
-      x.packed.data() + group * x.group_size());
+  const std::byte* right =
+      reinterpret_cast<const std::byte*>(x.packed() + group * x.group_size());
   const std::size_t next_group = x.group_size() * sizeof(std::uint16_t);
   _tile_zero(0);
   _tile_zero(1);
@@ -204,8 +169,8 @@ LAMINA_TILE_TARGET void narrow_block(const tile_rows& x, std::uint32_t group,
                                      const matrix& w, std::uint32_t o,
                                      std::uint32_t from, float* out) {
   const std::byte* left = w.row(o);
-  const std::byte* right = reinterpret_cast<const std::byte*>(
-      x.packed.data() + group * x.group_size());
+  const std::byte* right =
+      reinterpret_cast<const std::byte*>(x.packed() + group * x.group_size());
   _tile_zero(0);
   for (std::uint32_t k = 0; k < w.columns / tile_columns; ++k) {
     _tile_loadd(4, left + k * 64, w.row_bytes());
@@ -231,7 +196,7 @@ LAMINA_TILE_TARGET void pack_group(tile_rows& to, const float* x,
   const std::uint32_t row = group * tile_rows::group;
   const std::uint32_t rows = std::min(to.rows - row, tile_rows::group);
   x += row * std::size_t{to.columns};
-  std::uint16_t* out = to.packed.data() + group * to.group_size();
+  std::uint16_t* out = to.packed() + group * to.group_size();
   for (std::uint32_t c = 0; c < to.columns; c += tile_columns) {
     __m512i pairs[16];
     for (std::uint32_t r = 0; r < 16; ++r) {

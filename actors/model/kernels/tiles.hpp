@@ -22,18 +22,25 @@ bool tiles_available();
 /// bfloat16 on both sides, whole tiles of columns, and at least one of outputs.
 bool tiles_fit(const matrix& weight);
 
+/// A cache line of x: a tile whose rows cross lines loads six times slower.
+struct alignas(64) packed_line {
+  std::uint16_t of[32];
+};
+
 /// Rows of x rounded to bfloat16, in the order in which tiles read them:
 /// [rows / 16][columns / 32][16 pairs of columns][16 rows][2], rows padded
 /// with zero.
 struct tile_rows {
   std::uint32_t rows = 0;
   std::uint32_t columns = 0;
-  std::vector<std::uint16_t> packed;  // grown and kept
+  std::vector<packed_line> memory;  // grown and kept
 
   static constexpr std::uint32_t group = 16;  // rows
 
   std::uint32_t groups() const { return (rows + group - 1) / group; }
   std::size_t group_size() const { return std::size_t{columns} * group; }
+  std::uint16_t* packed() { return memory.data()->of; }
+  const std::uint16_t* packed() const { return memory.data()->of; }
 };
 
 /// Makes room for x [rows][columns].

@@ -12,9 +12,10 @@
 
 #include <hwy/highway.h>
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
+
+#include "protocol/floats.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lamina::HWY_NAMESPACE {
@@ -38,13 +39,80 @@ HWY_INLINE float widen(float value) {
   return value;
 }
 HWY_INLINE float widen(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
+  return float_of_bfloat16(bits);
+}
+
+/// The two registers of weights that go with two of x: in order, or, of
+/// bfloat16, the even and the odd columns (pack_rows).
+template <class Weight>
+HWY_INLINE void load_pair(const Weight* w, vec& first, vec& second) {
+  const lanes d;
+  first = load(d, w);
+  second = load(d, w + hn::Lanes(d));
+}
+
+// bfloat16 is the upper half of a float: the odd columns need their lower
+// half cleared, the even ones a shift.
+HWY_INLINE void load_pair(const std::uint16_t* w, vec& even, vec& odd) {
+#if HWY_TARGET == HWY_SCALAR
+  even = hn::Set(lanes(), widen(w[0]));
+  odd = hn::Set(lanes(), widen(w[1]));
+#else
+  const lanes d;
+  const hn::RebindToUnsigned<lanes> d32;
+  const hn::Repartition<std::uint16_t, lanes> d16;
+  const auto both = hn::BitCast(d32, hn::LoadU(d16, w));
+  even = hn::BitCast(d, hn::ShiftLeft<16>(both));
+  odd = hn::BitCast(d, hn::And(both, hn::Set(d32, 0xffff0000u)));
+#endif
+}
+
+// Loops over accumulators are unrolled by hand: at -O2 GCC would keep an array
+// that a loop walks over in memory.
+
+template <int Rows, int Outs>
+HWY_INLINE void clear_sums(vec (&acc)[Rows][Outs]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+    for (int o = 0; o < Outs; ++o)
+      acc[r][o] = hn::Zero(lanes());
+}
+
+/// acc[r][o] += x[r] * w[o], one register of columns.
+template <int Rows, int Outs>
+HWY_INLINE void add_products(const float* x, std::size_t x_stride,
+                             const vec (&w)[Outs], vec (&acc)[Rows][Outs]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r) {
+    const vec left = hn::LoadU(lanes(), x + r * x_stride);
+#pragma GCC unroll 8
+    for (int o = 0; o < Outs; ++o)
+      acc[r][o] = hn::MulAdd(left, w[o], acc[r][o]);
+  }
+}
+
+/// put(r, o, sum) for every accumulator, with the columns `first` .. `count` -
+/// 1 added that filled no register.
+template <int Rows, int Outs, class Weight, class Put>
+HWY_INLINE void finish_sums(const vec (&acc)[Rows][Outs], const float* x,
+                            std::size_t x_stride, const Weight* w,
+                            std::size_t w_stride, std::size_t first,
+                            std::size_t count, Put put) {
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+    for (int o = 0; o < Outs; ++o) {
+      float sum = hn::GetLane(hn::SumOfLanes(lanes(), acc[r][o]));
+      for (std::size_t c = first; c < count; ++c)
+        sum += x[r * x_stride + c] * widen(w[o * w_stride + c]);
+      put(r, o, sum);
+    }
 }
 
 /// sums[r][o] = x[r] . w[o], for `Rows` rows of x and `Outs` rows of w, each
 /// `count` long and `x_stride` / `w_stride` elements apart. Holds Rows * Outs
-/// accumulators: 3 x 4 fill the sixteen registers of AVX2. Unrolled by hand:
-/// at -O2 GCC would keep an array that a loop walks over in memory.
+/// accumulators: 3 x 4 fill the sixteen registers of AVX2.
 template <int Rows, int Outs, class Weight>
 HWY_INLINE void dot_block(const float* x, std::size_t x_stride, const Weight* w,
                           std::size_t w_stride, std::size_t count,
@@ -52,34 +120,17 @@ HWY_INLINE void dot_block(const float* x, std::size_t x_stride, const Weight* w,
   const lanes d;
   const std::size_t step = hn::Lanes(d);
   vec acc[Rows][Outs];
-#pragma GCC unroll 4
-  for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 4
-    for (int o = 0; o < Outs; ++o)
-      acc[r][o] = hn::Zero(d);
+  clear_sums(acc);
   std::size_t i = 0;
   for (; i + step <= count; i += step) {
     vec wide[Outs];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int o = 0; o < Outs; ++o)
       wide[o] = load(d, w + o * w_stride + i);
-#pragma GCC unroll 4
-    for (int r = 0; r < Rows; ++r) {
-      const vec left = hn::LoadU(d, x + r * x_stride + i);
-#pragma GCC unroll 4
-      for (int o = 0; o < Outs; ++o)
-        acc[r][o] = hn::MulAdd(left, wide[o], acc[r][o]);
-    }
+    add_products(x + i, x_stride, wide, acc);
   }
-#pragma GCC unroll 4
-  for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 4
-    for (int o = 0; o < Outs; ++o) {
-      float sum = hn::GetLane(hn::SumOfLanes(d, acc[r][o]));
-      for (std::size_t tail = i; tail < count; ++tail)
-        sum += x[r * x_stride + tail] * widen(w[o * w_stride + tail]);
-      sums[r][o] = sum;
-    }
+  finish_sums(acc, x, x_stride, w, w_stride, i, count,
+              [&](int r, int o, float sum) { sums[r][o] = sum; });
 }
 
 }  // namespace lamina::HWY_NAMESPACE

@@ -15,8 +15,8 @@ class hosting_test : public actor_test {
   hosting_test() { options_.hosting.roots = {goldens_}; }
 
   model_hosted load(const std::string& name, const std::string& directory) {
-    return ask<model_hosted>(top_,
-                             load_model{name, goldens_ / directory, {}, {}});
+    return ask<model_hosted>(
+        top_, load_model{name, goldens_ / directory, {}, {}, {}});
   }
   void expect_refused(const model_hosted& answer, error_code code,
                       const std::string& part) {
@@ -39,6 +39,17 @@ TEST_F(HostingTest, ALoadedModelIsUpWhenTheAnswerComes) {
   EXPECT_EQ(second.health, "up");
   EXPECT_TRUE(second.actor);
   EXPECT_EQ(second.model->description().architecture, "gpt2");
+}
+
+TEST_F(HostingTest, WeightsAreQuantisedWhereAsked) {
+  start();
+  const auto hosted = ask<model_hosted>(
+      top_,
+      load_model{"eight", goldens_ / "gpt2", {}, {}, weight_format::int8});
+  ASSERT_TRUE(hosted) << to_string(hosted.error());
+  const auto& eight = hosted.value()->models.at("eight").model;
+  EXPECT_EQ(eight->description().weights, weight_format::int8);
+  EXPECT_GT(eight->description().loss.weights, 0);
 }
 
 TEST_F(HostingTest, ANameIsTakenUntilItIsUnloaded) {

@@ -64,6 +64,7 @@ TEST(ProvenanceRoot, ChangesWithEveryField) {
       [](provenance& p) { p.steering += "x"; },
       [](provenance& p) { p.origin = "brought:1"; },
       [](provenance& p) { p.revision += 1; },
+      [](provenance& p) { p.weights = "int8"; },
   };
   std::set<digest> roots;
   for (const auto& change : changes) {

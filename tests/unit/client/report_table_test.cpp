@@ -46,6 +46,19 @@ TEST(ReportTable, APlanFromDefaultsSaysSo) {
   EXPECT_THAT(text, HasSubstr("documented rates"));
 }
 
+TEST(ReportTable, AModelsPlanSaysWhatItsWeightsBecome) {
+  json plan = {{"path", "/models/small"},
+               {"dtype", "bfloat16"},
+               {"weights", "int8"},
+               {"copied_bytes", 1'500'000},
+               {"quantised_bytes", 1.2e6}};
+  EXPECT_THAT(render_model_plan(plan, plain),
+              AllOf(HasSubstr("computes in bfloat16, weights int8"),
+                    HasSubstr("1.5 MB"), HasSubstr("1.2 MB as int8")));
+  plan["weights"] = "stored";
+  EXPECT_THAT(render_model_plan(plan, plain), Not(HasSubstr("weights int8")));
+}
+
 TEST(ReportTable, RatesAreALineEach) {
   const json report = {{"conversation", "0000000000001"},
                        {"lens", true},

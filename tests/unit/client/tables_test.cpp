@@ -7,6 +7,7 @@
 namespace lamina::cli {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -69,6 +70,21 @@ TEST(ModelsTable, NamesWhatRuns) {
   EXPECT_THAT(text, HasSubstr("demo"));
   EXPECT_THAT(text, HasSubstr("4.20 M"));
   EXPECT_THAT(text, HasSubstr("bfloat16"));
+}
+
+TEST(ModelsTable, SaysWhatQuantisedWeightsCost) {
+  wire::ModelsT models;
+  models.models.push_back(std::make_unique<wire::ModelInfoT>());
+  auto& model = *models.models.back();
+  model.weights = "stored";
+  EXPECT_THAT(render_models(models, plain),
+              AllOf(HasSubstr("stored"), Not(HasSubstr("off"))));
+  model.weights = "int8";
+  model.weight_error = 0.00718f;
+  EXPECT_THAT(render_models(models, plain), HasSubstr("int8, 0.72 % off"));
+  model.logits_error = 0.0123f;
+  EXPECT_THAT(render_models(models, plain),
+              HasSubstr("int8, logits 1.2 % off"));
 }
 
 TEST(DoneLine, SaysWhyATurnIsNotDurable) {

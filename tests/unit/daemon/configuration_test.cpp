@@ -99,9 +99,18 @@ TEST_F(ConfigurationTest, AnImpossibleValueIsRefused) {
         "cache: {disk: {max_size_gb: .nan}}", "log_level: loud",
         "backpressure: push", "socket_mode: 0777",
         "cache: {memory: {eviction_policy: fifo}}",
-        "models: [{name: a, path: b, dtype: int8}]", "listen: []",
+        "models: [{name: a, path: b, dtype: int8}]",
+        "models: [{name: a, path: b, weights: int4}]", "listen: []",
         "listen: ftp://x", "tls: {certificate: ''}"})
     EXPECT_NE(refusal(text), "accepted") << text;
+}
+
+TEST_F(ConfigurationTest, WeightsOfEightBitsAreNoDtype) {
+  EXPECT_EQ(refusal("models: [{name: a, path: b, dtype: int8}]"),
+            "1: 'int8' is not float32, bfloat16 or float16: dtype is what is "
+            "computed in; weights: int8 quantises what is multiplied");
+  EXPECT_EQ(refusal("models: [{name: a, path: b, weights: int4}]"),
+            "1: 'int4' is not stored or int8");
 }
 
 TEST_F(ConfigurationTest, AKeyGivenTwiceIsRefused) {

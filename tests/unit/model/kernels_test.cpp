@@ -11,8 +11,11 @@
 #include <thread>
 
 #include "actors/model/kernels/attention.hpp"
+#include "actors/model/kernels/dots.hpp"
 #include "actors/model/kernels/few_rows.hpp"
+#include "actors/model/kernels/int8_tiles.hpp"
 #include "actors/model/kernels/linear.hpp"
+#include "actors/model/kernels/quantise.hpp"
 #include "actors/model/kernels/rows.hpp"
 #include "actors/model/kernels/tiles.hpp"
 
@@ -28,14 +31,56 @@ std::vector<float> noise(std::size_t count, std::uint32_t seed) {
   return values;
 }
 
-std::vector<std::byte> stored(const std::vector<float>& values, dtype element) {
-  std::vector<std::byte> bytes(values.size() * size_of(element));
-  narrow_row(values.data(), values.size(), element, bytes.data());
-  return bytes;
-}
+// A matrix and what it points into; `exact` is what it is multiplied as.
+struct stored {
+  std::vector<std::byte> bytes;
+  std::vector<float> scales;
+  std::vector<float> exact;
+  matrix view;
+
+  stored(const std::vector<float>& values, weight_type element,
+         std::uint32_t rows, std::uint32_t columns,
+         dtype input = dtype::float32)
+      : bytes(values.size() * size_of(element)), exact(values) {
+    switch (element) {
+      case weight_type::float32:
+        std::memcpy(bytes.data(), values.data(), bytes.size());
+        break;
+      case weight_type::bfloat16:
+        round_to(dtype::bfloat16, exact.data(), exact.size());
+        narrow_row(values.data(), values.size(), dtype::bfloat16, bytes.data());
+        break;
+      case weight_type::int8:
+        quantise(rows, columns);
+        break;
+    }
+    view = {bytes.data(), element, rows,
+            columns,      input,   scales.empty() ? nullptr : scales.data()};
+  }
+  stored(const stored&) = delete;
+  stored& operator=(const stored&) = delete;
+
+ private:
+  void quantise(std::uint32_t rows, std::uint32_t columns) {
+    quantisation_error ignored;
+    scales.resize(padded_rows(rows));
+    bytes.resize(padded_rows(rows) * columns);
+    auto* q = reinterpret_cast<std::int8_t*>(bytes.data());
+    for (std::size_t r = 0; r < rows; r += block_rows) {
+      const std::size_t count = std::min<std::size_t>(rows - r, block_rows);
+      quantise_block(std::span(exact).subspan(r * columns, count * columns),
+                     columns, q + r * columns, scales.data() + r, ignored);
+    }
+    const matrix made{bytes.data(), weight_type::int8, rows,
+                      columns,      dtype::float32,    scales.data()};
+    for (std::size_t r = 0; r < rows; ++r)
+      widen_row(made, r, std::span(exact).subspan(r * columns, columns));
+  }
+};
 
 struct elements {
-  dtype weights, input;
+  weight_type weights;
+  dtype input;
 };
 
 struct shape {
@@ -45,27 +90,35 @@ struct shape {
 class Linear
     : public ::testing::TestWithParam<std::tuple<matmul, elements, shape>> {
  protected:
+  static bool fits(const matrix& w) {
+    return tiles_fit(w) || int8_tiles_fit(w);
+  }
+
   void SetUp() override {
     const auto [path, of, s] = GetParam();
     if (path == matmul::tiles &&
-        !tiles_fit({nullptr, of.weights, s.outputs, s.columns, of.input}))
-      GTEST_SKIP() << "not whole tiles of bfloat16";
+        !fits({nullptr, of.weights, s.outputs, s.columns, of.input}))
+      GTEST_SKIP() << "not whole tiles";
+
     if (path == matmul::tiles && !tiles_available())
       GTEST_SKIP() << "this CPU has no tiles";
+    if (path == matmul::dots &&
+        !dots_fit({nullptr, of.weights, s.outputs, s.columns, of.input}))
+      GTEST_SKIP() << "not bfloat16 on both sides";
+    if (path == matmul::dots && !dots_available())
+      GTEST_SKIP() << "this CPU has no dot products";
   }
 };
 
 TEST_P(Linear, EqualsAPlainLoop) {
   const auto [path, of, s] = GetParam();
-  const dtype element = of.weights;
-  auto weights = noise(std::size_t{s.outputs} * s.columns, 1);
-  round_to(element, weights.data(), weights.size());
-  const auto bytes = stored(weights, element);
+  const stored weights(noise(std::size_t{s.outputs} * s.columns, 1), of.weights,
+                       s.outputs, s.columns, of.input);
   const auto x = noise(std::size_t{s.rows} * s.columns, 2);
   std::vector<float> out(std::size_t{s.rows} * s.outputs, -7.0f), twice = out;
-  const matrix w{bytes.data(), element, s.outputs, s.columns, of.input};
   linear_by(path, x.data(), s.rows,
-            std::array{projection{w, out.data()}, projection{w, twice.data()}});
+            std::array{projection{weights.view, out.data()},
+                       projection{weights.view, twice.data()}});
   EXPECT_EQ(out, twice);
   auto read = x;
   round_to(of.input, read.data(), read.size());
@@ -74,7 +127,7 @@ TEST_P(Linear, EqualsAPlainLoop) {
       double sum = 0;
       for (std::uint32_t c = 0; c < s.columns; ++c)
         sum += static_cast<double>(read[r * s.columns + c]) *
-               weights[o * s.columns + c];
+               weights.exact[o * s.columns + c];
       ASSERT_NEAR(out[r * s.outputs + o], sum, 1e-5 * std::sqrt(s.columns) * 4)
           << "row " << r << ", output " << o;
     }
@@ -85,10 +138,13 @@ TEST_P(Linear, EqualsAPlainLoop) {
 INSTANTIATE_TEST_SUITE_P(
     Shapes, Linear,
     ::testing::Combine(
-        ::testing::Values(matmul::tiles, matmul::simd, matmul::gemm),
-        ::testing::Values(elements{dtype::float32, dtype::float32},
-                          elements{dtype::bfloat16, dtype::float32},
-                          elements{dtype::bfloat16, dtype::bfloat16}),
+        ::testing::Values(matmul::tiles, matmul::dots, matmul::simd,
+                          matmul::gemm),
+        ::testing::Values(elements{weight_type::float32, dtype::float32},
+                          elements{weight_type::bfloat16, dtype::float32},
+                          elements{weight_type::bfloat16, dtype::bfloat16},
+                          elements{weight_type::int8, dtype::float32},
+                          elements{weight_type::int8, dtype::bfloat16}),
         ::testing::Values(shape{1, 8, 64}, shape{1, 33, 19}, shape{2, 70, 48},
                           shape{3, 7, 5}, shape{4, 37, 31}, shape{8, 5, 1300},
                           shape{1, 3, 1300}, shape{13, 41, 64},
@@ -96,7 +152,7 @@ INSTANTIATE_TEST_SUITE_P(
                           shape{40, 300, 70}, shape{1, 16, 32},
                           shape{3, 33, 64}, shape{16, 48, 96},
                           shape{17, 49, 64}, shape{70, 257, 64},
-                          shape{600, 140, 1024})));
+                          shape{70, 100, 544}, shape{600, 140, 1024})));
 
 // Rows and weights that memory happens to place badly are as good as any.
 TEST(Kernels, LinearReadsWeightsThatAreAlignedForTheirElementOnly) {
@@ -104,17 +160,17 @@ TEST(Kernels, LinearReadsWeightsThatAreAlignedForTheirElementOnly) {
   std::vector<std::byte> bytes(32 * 64 * 2 + 2);
   narrow_row(weights.data(), weights.size(), dtype::bfloat16, bytes.data());
   std::vector<float> here(32), there(32);
-  const matrix w{bytes.data(), dtype::bfloat16, 32, 64, dtype::bfloat16};
+  const matrix w{bytes.data(), weight_type::bfloat16, 32, 64, dtype::bfloat16};
   linear(x.data(), 1, std::array{projection{w, here.data()}});
   std::memmove(bytes.data() + 2, bytes.data(), bytes.size() - 2);
-  const matrix shifted{bytes.data() + 2, dtype::bfloat16, 32, 64,
+  const matrix shifted{bytes.data() + 2, weight_type::bfloat16, 32, 64,
                        dtype::bfloat16};
   linear(x.data(), 1, std::array{projection{shifted, there.data()}});
   EXPECT_EQ(here, there);
 }
 
 // Kernels as a CPU without the newer instructions would run them.
-class OlderCpu : public ::testing::TestWithParam<dtype> {
+class OlderCpu : public ::testing::TestWithParam<weight_type> {
  protected:
   void TearDown() override { choose(0); }
 
@@ -127,11 +183,10 @@ class OlderCpu : public ::testing::TestWithParam<dtype> {
 
 TEST_P(OlderCpu, FewRowsEqualWhatThisOneComputes) {
   constexpr std::uint32_t rows = 7, outputs = 37, columns = 200;
-  const dtype element = GetParam();
-  const auto weights = noise(outputs * columns, 1);
-  const auto bytes = stored(weights, element);
+  const stored weights(noise(outputs * columns, 1), GetParam(), outputs,
+                       columns);
+  const matrix& w = weights.view;
   const auto x = noise(rows * columns, 2);
-  const matrix w{bytes.data(), element, outputs, columns};
   std::vector<float> here(rows * outputs), older(rows * outputs);
   linear_by(matmul::simd, x.data(), rows,
             std::array{projection{w, here.data()}});
@@ -148,19 +203,108 @@ TEST_P(OlderCpu, FewRowsEqualWhatThisOneComputes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Elements, OlderCpu,
-                         ::testing::Values(dtype::float32, dtype::bfloat16));
+                         ::testing::Values(weight_type::float32,
+                                           weight_type::bfloat16,
+                                           weight_type::int8));
 
-TEST(Kernels, LinearGivesTheSameRowAloneAndInABatch) {
-  const auto weights = noise(50 * 64, 1);
-  const auto bytes = stored(weights, dtype::bfloat16);
-  const matrix w{bytes.data(), dtype::bfloat16, 50, 64, dtype::bfloat16};
-  const auto x = noise(9 * 64, 2);
-  std::vector<float> batch(9 * 50), alone(50);
-  linear(x.data(), 9, std::array{projection{w, batch.data()}});
-  for (std::size_t r = 0; r < 9; ++r) {
-    linear(x.data() + r * 64, 1, std::array{projection{w, alone.data()}});
-    for (std::size_t o = 0; o < 50; ++o)
-      ASSERT_EQ(batch[r * 50 + o], alone[o]);
+class AnyRows
+    : public ::testing::TestWithParam<std::tuple<matmul, weight_type>> {};
+
+// Alone, in a batch, and in a prefill of several slices of packed rows.
+TEST_P(AnyRows, ARowHasTheSameBitsAloneAndInABatch) {
+  const auto [path, element] = GetParam();
+  if (path == matmul::tiles && !tiles_available())
+    GTEST_SKIP() << "this CPU has no tiles";
+  if (path == matmul::dots && !dots_available())
+    GTEST_SKIP() << "this CPU has no dot products";
+  constexpr std::uint32_t outputs = 50, columns = 1056;
+  const stored weights(noise(outputs * columns, 1), element, outputs, columns,
+                       dtype::bfloat16);
+  if (path == matmul::dots && element == weight_type::int8)
+    GTEST_SKIP() << "not bfloat16 on both sides";
+  for (const std::uint32_t rows : {3u, 9u, 33u, 600u}) {
+    const auto x = noise(rows * columns, 2);
+    std::vector<float> batch(rows * outputs), alone(outputs);
+    linear_by(path, x.data(), rows,
+              std::array{projection{weights.view, batch.data()}});
+    for (std::size_t r = 0; r < rows; ++r) {
+      linear_by(path, x.data() + r * columns, 1,
+                std::array{projection{weights.view, alone.data()}});
+      for (std::size_t o = 0; o < outputs; ++o)
+        ASSERT_EQ(batch[r * outputs + o], alone[o]) << r << " of " << rows;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Paths, AnyRows,
+    ::testing::Combine(
+        ::testing::Values(matmul::tiles, matmul::dots, matmul::simd),
+        ::testing::Values(weight_type::bfloat16, weight_type::int8)));
+
+TEST(Kernels, OnePathIsChosenForAllRows) {
+  const matrix whole{nullptr, weight_type::bfloat16, 64, 64, dtype::bfloat16};
+  const matrix wide{nullptr, weight_type::bfloat16, 64, 64, dtype::float32};
+  const auto chosen = [](const matrix& w, std::uint32_t rows) {
+    return choose_matmul(rows, std::array{projection{w, nullptr}});
+  };
+  for (const std::uint32_t rows : {1u, 16u, 4096u}) {
+    if (tiles_available()) {
+      EXPECT_EQ(chosen(whole, rows), matmul::tiles);
+    } else if (dots_available()) {
+      EXPECT_EQ(chosen(whole, rows), matmul::dots);
+    }
+  }
+  EXPECT_EQ(chosen(wide, 1), matmul::simd);
+  EXPECT_EQ(chosen(wide, 4096), matmul::gemm);
+}
+
+// SIMD takes sums as tiles do: which of them multiplies is not to be seen.
+TEST(Kernels, Int8RowsHaveTheSameBitsAsInt8Tiles) {
+  if (!tiles_available()) GTEST_SKIP() << "this CPU has no tiles";
+  for (const auto& [rows, outputs, columns] :
+       {shape{1, 16, 32}, shape{5, 70, 96}, shape{16, 100, 768},
+        shape{33, 33, 2048}, shape{70, 300, 1056}}) {
+    const stored weights(noise(std::size_t{outputs} * columns, 1),
+                         weight_type::int8, outputs, columns, dtype::bfloat16);
+    for (const float size : {1.0f, 1e-20f, 1e20f}) {
+      auto x = noise(std::size_t{rows} * columns, 2);
+      for (float& value : x)
+        value *= size;
+      std::vector<float> simd(std::size_t{rows} * outputs), tiles = simd;
+      linear_by(matmul::simd, x.data(), rows,
+                std::array{projection{weights.view, simd.data()}});
+      linear_by(matmul::tiles, x.data(), rows,
+                std::array{projection{weights.view, tiles.data()}});
+      EXPECT_EQ(simd, tiles) << rows << " x " << outputs << " x " << columns;
+    }
+  }
+}
+
+TEST(Quantise, TakesTheNearestOf255) {
+  const std::vector<float> w = {1.27f, -0.005f, 0.015f, -1.27f, 0.634f, 0};
+  std::vector<std::int8_t> q(w.size());
+  quantisation_error error;
+  EXPECT_FLOAT_EQ(quantise_row(w, q.data(), error), 0.01f);
+  EXPECT_EQ(q[0], 127);
+  EXPECT_EQ(q[3], -127);
+  EXPECT_EQ(q[4], 63);
+  EXPECT_EQ(q[5], 0);
+  double lost = 0, squares = 0;
+  for (std::size_t i = 0; i < w.size(); ++i) {
+    EXPECT_LE(std::abs(w[i] - q[i] * 0.01), 0.005 + 1e-7);
+    lost += std::pow(w[i] - q[i] * 0.01, 2);
+    squares += std::pow(w[i], 2);
+  }
+  EXPECT_NEAR(error.relative(), std::sqrt(lost / squares), 1e-6);
+}
+
+TEST(Quantise, RowsOfNothingStayNothing) {
+  for (const float w : {0.0f, 1e-40f, -1e-40f}) {
+    std::vector<std::int8_t> q(5, 7);
+    quantisation_error error;
+    EXPECT_EQ(quantise_row(std::vector<float>(5, w), q.data(), error), 0);
+    EXPECT_EQ(q, std::vector<std::int8_t>(5, 0));
   }
 }
 
@@ -172,10 +316,8 @@ TEST(Kernels, ThreadLimitHoldsForItsScopeAndThreadOnly) {
   }
   // What the scope changed is back: matmul works on as before.
   std::vector<float> x(8, 1.0f), out(1);
-  const auto bytes = stored(x, dtype::float32);
-  linear(
-      x.data(), 1,
-      std::array{projection{{bytes.data(), dtype::float32, 1, 8}, out.data()}});
+  const stored ones(x, weight_type::float32, 1, 8);
+  linear(x.data(), 1, std::array{projection{ones.view, out.data()}});
   EXPECT_EQ(out[0], 8.0f);
 }
 

@@ -108,6 +108,8 @@ void add_responses(std::vector<wire::BodyUnion>& all) {
   models.models.push_back(std::make_unique<wire::ModelInfoT>());
   models.models.back()->name = "demo";
   models.models.back()->lenses = {"tuned"};
+  models.models.back()->weights = "int8";
+  models.models.back()->weight_error = 0.0075f;
   all.push_back(make_body(std::move(models)));
   wire::StartedT started;
   started.conversation = "0000000000001";
@@ -178,12 +180,14 @@ wire::BodyUnion load_model() {
   made.path = "/models/small";
   made.dtype = 2;
   made.quality = "high";
+  made.weights = "int8";
   return make_body(std::move(made));
 }
 
 wire::BodyUnion plan_model() {
   wire::PlanModelT made;
   made.path = "/models/small";
+  made.weights = "int8";
   return make_body(std::move(made));
 }
 
