@@ -95,7 +95,7 @@ class TestLoading(ModelsTest):
         self.assertEqual(loaded["fingerprint"], stored["fingerprint"])
         self.assertGreater(loaded["weight_error"], 0.003)
         self.assertLess(loaded["logits_error"], 0.05)
-        self.assertIn("int8, logits", self.daemon.run("models"))
+        self.assertIn("int8, logits", self.daemon.run("models").stdout)
         # What the stored weights wrote is read, and neither continued nor
         # computed again with others.
         self.assertFails("invalid_argument", "is another one", "generate",
