@@ -38,6 +38,18 @@ TEST(Crc32c, PortableAndProcessorAgreeAtEveryLengthAndOffset) {
     }
 }
 
+// Long enough for the processor's lanes, and for what they leave.
+TEST(Crc32c, PortableAndProcessorAgreeOnLongBytes) {
+  std::mt19937 random(2);
+  std::vector<std::byte> bytes(20'000);
+  for (auto& byte : bytes)
+    byte = static_cast<std::byte>(random());
+  for (std::size_t size = 3'000; size <= bytes.size(); size += 71) {
+    const auto part = std::span(bytes).last(size);
+    ASSERT_EQ(crc32c(part, 7), crc32c_portable(part, 7)) << size;
+  }
+}
+
 TEST(Crc32c, ContinuesFromWhatCameBefore) {
   const auto all = bytes_of("layers, sites and positions");
   for (std::size_t cut = 0; cut <= all.size(); ++cut) {
