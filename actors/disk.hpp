@@ -45,7 +45,8 @@ struct disk_options {
   retention_limits retention;
   std::chrono::milliseconds retention_delay{60'000};
   std::uint64_t retention_bytes = 64u << 20;  // written before the next look
-  std::uint64_t repair_records = 10'000;      // examined every retention_delay
+  std::uint32_t looks_a_budget = 16;  // while a small budget's worth is written
+  std::uint64_t repair_records = 10'000;  // examined every retention_delay
 };
 
 struct commit_due {};  // to itself

@@ -19,6 +19,14 @@ bool gives_up_a_name(const write_op& op) {
          (chunk && chunk->record.full);
 }
 
+/// What may be written before the next look: a small budget is soon exceeded.
+std::uint64_t unlooked_max(const disk_options& options) {
+  const auto budget = options.retention.disk_bytes_max;
+  if (budget == 0 || options.looks_a_budget == 0)
+    return options.retention_bytes;
+  return std::min(options.retention_bytes, budget / options.looks_a_budget);
+}
+
 }  // namespace
 
 /// What a commit left to do.
@@ -30,7 +38,7 @@ void disk_state::look_after(std::span<const write_op> ops,
     self->delayed_send(self, options.sweep_delay, sweep_due{});
   }
   written_unlooked += done.bytes_written;
-  if (written_unlooked >= options.retention_bytes && !retention_armed) {
+  if (written_unlooked >= unlooked_max(options) && !retention_armed) {
     retention_armed = true;
     self->send(self, retention_due{});
   }

@@ -163,6 +163,8 @@ class KillLoop(DaemonTest):
         status = self.daemon.status()
         self.assertEqual((status["damages"], status["disk"]["records_repaired"]), (0, 0))
         self.assertGreater(self.compared, 0)
+        if self.evicting:
+            self.assertGreater(evicted, 0)
         print(f"\n{COUNT} rounds (seed {SEED}): {len(kept)} conversations kept, {len(gone)} deletions "
               f"acknowledged, {self.compared} times activations compared, {evicted} values seen evicted")
 

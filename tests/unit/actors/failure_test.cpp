@@ -213,6 +213,7 @@ TEST_F(FailureTest, ASweepThatFailedIsTriedAgain) {
 TEST_F(FailureTest, EvictionInSlicesReachesItsReserve) {
   options_.disk.retention.disk_bytes_max = 600'000;
   options_.disk.retention.slice_bytes_max = 5'000;
+  options_.disk.looks_a_budget = 0;
   start();
   for (int i = 0; i < 12; ++i)
     complete_turn(turn("number " + std::to_string(i) + " of many", 40));
@@ -220,6 +221,16 @@ TEST_F(FailureTest, EvictionInSlicesReachesItsReserve) {
   advance(options_.disk.retention_delay);
   finish();
   EXPECT_LE(statistics().file.used_bytes(), 570'000u);
+}
+
+TEST_F(FailureTest, ASmallBudgetIsLookedAfterWhileItIsWritten) {
+  options_.disk.retention.disk_bytes_max = 600'000;
+  options_.disk.retention_delay = std::chrono::hours(1);
+  start();
+  for (int i = 0; i < 16; ++i)
+    complete_turn(turn("number " + std::to_string(i) + " of many", 40));
+  finish();
+  EXPECT_LE(statistics().file.used_bytes(), 640'000u);
 }
 
 // ---- a turn that dies -------------------------------------------------------
