@@ -6,9 +6,7 @@
 #include <caf/all.hpp>
 #include <chrono>
 #include <memory>
-#include <span>
 #include <string>
-#include <vector>
 
 #include "actors/interfaces.hpp"
 #include "actors/messages/answer_source.hpp"
@@ -29,7 +27,7 @@ struct request_context {
   session_actor session;
   view_ptr view;
   std::shared_ptr<const wire::BodyUnion> body;
-  std::shared_ptr<const std::vector<std::byte>> payload;  // null: none
+  std::shared_ptr<const byte_buffer> payload;  // null: none
 
   std::uint32_t elapsed_us() const {
     using namespace std::chrono;
@@ -42,17 +40,19 @@ struct request_context {
 template <class Self, class Then>
 void send_response(Self* self, const request_context& ctx, frame_kind kind,
                    const wire::BodyUnion& body,
-                   std::span<const std::byte> payload, Then then) {
-  auto encoded = try_encode_frame(kind, ctx.request, body, payload);
-  if (!encoded) kind = frame_kind::terminal;  // it is an error now
+                   shared_bytes payload, Then then) {
+  auto head = try_encode_frame_head(kind, ctx.request, body, payload.bytes);
   const auto* refusal = body.AsError();
-  const auto failed = !encoded
-                          ? static_cast<std::uint16_t>(encoded.error().code)
-                      : refusal ? refusal->code
-                                : std::uint16_t{0};
-  auto frame = std::make_shared<const std::vector<std::byte>>(
-      encoded ? std::move(encoded).value()
-              : encode_frame(kind, ctx.request, error_body(encoded.error())));
+  std::uint16_t failed = refusal ? refusal->code : std::uint16_t{0};
+  outgoing_frame_ptr frame;
+  if (head) {
+    frame = std::make_shared<const outgoing_frame>(
+        outgoing_frame{std::move(head).value(), std::move(payload)});
+  } else {
+    kind = frame_kind::terminal;
+    failed = static_cast<std::uint16_t>(head.error().code);
+    frame = error_frame(ctx.request, head.error());
+  }
   self->request(ctx.session, caf::infinite,
                 send_frame{ctx.request, kind, std::move(frame), failed})
       .then([then](const frame_sent&) mutable { then(); },
@@ -63,8 +63,8 @@ void send_response(Self* self, const request_context& ctx, frame_kind kind,
 template <class Self>
 void send_terminal(Self* self, const request_context& ctx,
                    const wire::BodyUnion& body,
-                   std::span<const std::byte> payload = {}) {
-  send_response(self, ctx, frame_kind::terminal, body, payload,
+                   shared_bytes payload = {}) {
+  send_response(self, ctx, frame_kind::terminal, body, std::move(payload),
                 [self] { self->quit(); });
 }
 

@@ -254,12 +254,14 @@ void activations_request_state::send_slots(std::size_t first_slot) {
   answer.exact = p.loaded.relative_error == 0;
   answer.took_us = ctx.elapsed_us();
   answer.last = end == slots.size() && p.chunk + 1 == chunks.size();
-  const auto bytes =
-      p.loaded.rows->of_places(first_slot - p.begin, end - p.begin);
+  shared_bytes rows{
+      p.loaded.rows->of_places(first_slot - p.begin, end - p.begin),
+      p.loaded.rows};
   if (answer.last)
-    return send_terminal(self, ctx, make_body(std::move(answer)), bytes);
+    return send_terminal(self, ctx, make_body(std::move(answer)),
+                         std::move(rows));
   send_response(self, ctx, frame_kind::response, make_body(std::move(answer)),
-                bytes, [this, end] {
+                std::move(rows), [this, end] {
                   if (end < current.end) return send_slots(end);
                   sending = false;
                   send_next();

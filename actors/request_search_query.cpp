@@ -63,7 +63,7 @@ result<void> check(const wire::SearchT& ask, bool has_payload) {
 }
 
 /// float32, little-endian.
-result<std::vector<float>> floats_of(const std::vector<std::byte>& payload) {
+result<std::vector<float>> floats_of(std::span<const std::byte> payload) {
   static_assert(std::endian::native == std::endian::little);
   if (payload.size() % sizeof(float) != 0)
     return wrong("a vector of " + std::to_string(payload.size()) +

@@ -53,9 +53,15 @@ request_actor spawn_request(caf::actor_system& sys, request_context ctx) {
 
 void session_state::refuse(std::uint32_t request, const error& e, bool closes) {
   ++frames_sent;
-  out->send(std::make_shared<const std::vector<std::byte>>(
-      encode_frame(frame_kind::terminal, request, error_body(e))));
+  out->send(error_frame(request, e));
   if (closes) out->close();
+}
+
+/// What needs no request actor.
+void session_state::answer(std::uint32_t request, const wire::BodyUnion& body) {
+  ++frames_sent;
+  out->send(std::make_shared<const outgoing_frame>(
+      outgoing_frame{encode_frame(frame_kind::terminal, request, body)}));
 }
 
 void session_state::greet(const frame_received& m) {
@@ -77,9 +83,7 @@ void session_state::greet(const frame_received& m) {
   welcome.frame_bytes_max =
       limits::control_bytes_max + limits::payload_bytes_max;
   welcome.requests_max = limits::requests_per_connection_max;
-  ++frames_sent;
-  out->send(std::make_shared<const std::vector<std::byte>>(encode_frame(
-      frame_kind::terminal, m.request, make_body(std::move(welcome)))));
+  answer(m.request, make_body(std::move(welcome)));
 }
 
 session_state::~session_state() {
@@ -126,9 +130,7 @@ void session_state::receive(const frame_received& m) {
   if (const auto* ping = m.body->AsPing()) {
     wire::PongT pong;
     pong.payload = ping->payload;
-    ++frames_sent;
-    return out->send(std::make_shared<const std::vector<std::byte>>(
-        encode_frame(frame_kind::terminal, m.request, make_body(pong))));
+    return answer(m.request, make_body(pong));
   }
   start(m);
 }

@@ -27,7 +27,7 @@ class outbox {
 
   /// Queues a frame. When it is written the session gets frames_written with
   /// the number of frames written so far.
-  virtual void send(std::shared_ptr<const std::vector<std::byte>> frame) = 0;
+  virtual void send(outgoing_frame_ptr frame) = 0;
 
   /// One more frame may be read from the peer.
   virtual void take_next() = 0;
@@ -63,6 +63,7 @@ struct session_state {
   void greet(const frame_received& m);
   std::optional<error> refusal_of(const frame_received& m) const;
   void start(const frame_received& m);
+  void answer(std::uint32_t request, const wire::BodyUnion& body);
   void refuse(std::uint32_t request, const error& e, bool closes);
   caf::result<frame_sent> send(const send_frame& m);
   void written(std::uint64_t count);

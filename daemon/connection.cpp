@@ -26,8 +26,8 @@ std::int64_t cost_of(const frame_received& frame) {
 }
 
 /// Whether the frame, which is encoded, is the last one of a request.
-bool ends_request(const std::vector<std::byte>& frame) {
-  const auto header = decode_header(frame);
+bool ends_request(const outgoing_frame& frame) {
+  const auto header = decode_header(frame.head);
   return header && header.value().kind == frame_kind::terminal &&
          header.value().request != 0;
 }
@@ -56,7 +56,7 @@ void connection::start() {
 
 // ---- from any thread --------------------------------------------------------
 
-void connection::send(std::shared_ptr<const std::vector<std::byte>> frame) {
+void connection::send(outgoing_frame_ptr frame) {
   asio::post(stream_->executor(),
              [self = shared_from_this(), frame = std::move(frame)]() mutable {
                if (self->closed_) return;
@@ -150,19 +150,14 @@ void connection::deliver(frame_received frame) {
   caf::anon_send(session_, std::move(frame));
 }
 
-/// False: end of stream. A header may claim megabytes and nothing follow, so
-/// memory grows with what came.
-asio::awaitable<bool> connection::read_growing(std::vector<std::byte>& into,
-                                               std::size_t size) {
-  constexpr std::size_t first_bytes = 65'536;
-  while (into.size() < size) {
-    const auto from = into.size();
-    into.resize(std::min(size, std::max(first_bytes, 2 * from)));
-    if (co_await stream_->read(
-            asio::buffer(into.data() + from, into.size() - from)))
-      co_return false;
-    read_at_ = clock::now();
-  }
+/// False: end of stream. A header may claim megabytes and nothing follow: what
+/// is not cleared takes memory only as it is read into.
+asio::awaitable<bool> connection::fill(byte_buffer& into, std::size_t size) {
+  if (size == 0) co_return true;
+  into.resize(size);
+  const auto failed = co_await stream_->read(asio::buffer(into.data(), size));
+  if (failed) co_return false;
+  read_at_ = clock::now();
   co_return true;
 }
 
@@ -188,10 +183,10 @@ asio::awaitable<result<frame_received>> connection::read_frame(
             " bytes is no Hello: " + std::to_string(body_bytes_max) +
             " are its limit"};
   // Apart, so that the payload goes on as it was read.
-  std::vector<std::byte> control;
-  auto payload = std::make_shared<std::vector<std::byte>>();
-  if (!co_await read_growing(control, header.value().control_bytes) ||
-      !co_await read_growing(*payload, header.value().payload_bytes))
+  byte_buffer control;
+  auto payload = std::make_shared<byte_buffer>();
+  if (!co_await fill(control, header.value().control_bytes) ||
+      !co_await fill(*payload, header.value().payload_bytes))
     co_return gone;
   in_frame_ = false;
   auto checked = check_body(header.value(), control, *payload);
@@ -210,8 +205,7 @@ asio::awaitable<result<frame_received>> connection::read_frame(
 
 void connection::refuse(std::uint32_t request, const error& e) {
   spdlog::debug("connection refused: {}", to_string(e));
-  send(std::make_shared<const std::vector<std::byte>>(
-      encode_frame(frame_kind::terminal, request, error_body(e))));
+  send(error_frame(request, e));
   close();
 }
 
@@ -237,11 +231,15 @@ asio::awaitable<void> connection::write_frames() {
 asio::awaitable<bool> connection::write_queued() {
   constexpr std::size_t frames_at_once_max = 64;
   auto count = std::min(queue_.size(), frames_at_once_max);
-  std::vector<std::shared_ptr<const std::vector<std::byte>>> frames(
+  std::vector<outgoing_frame_ptr> frames(
       queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
   std::vector<asio::const_buffer> buffers;
-  for (const auto& frame : frames)
-    buffers.push_back(asio::buffer(*frame));
+  for (const auto& frame : frames) {
+    buffers.push_back(asio::buffer(frame->head));
+    const auto& payload = frame->payload.bytes;
+    if (!payload.empty())
+      buffers.push_back(asio::buffer(payload.data(), payload.size()));
+  }
   writing_ = true;
   wrote_at_ = clock::now();
   const auto failed =

@@ -3,10 +3,10 @@
 //
 // A coroutine reads frames and hands them on, one credit each, so that a peer
 // cannot fill memory with requests; another writes what the outbox holds and
-// tells the session. Memory for a frame is taken as its bytes come, never for
-// what a header claims. All run on the listener's thread; `send`, `take_next`
-// and `close` may be called from any thread. After a framing error the peer
-// gets one Error on request 0 and the connection closes.
+// tells the session. Memory for a frame is not touched before its bytes come,
+// so what a header claims takes none. All run on the listener's thread; `send`,
+// `take_next` and `close` may be called from any thread. After a framing error
+// the peer gets one Error on request 0 and the connection closes.
 #pragma once
 
 #include <chrono>
@@ -52,7 +52,7 @@ class connection final : public outbox,
   /// Starts the coroutines.
   void start();
 
-  void send(std::shared_ptr<const std::vector<std::byte>> frame) override;
+  void send(outgoing_frame_ptr frame) override;
   void take_next() override;
   void close() override;
 
@@ -65,7 +65,7 @@ class connection final : public outbox,
   awaitable<bool> say_hello();
   awaitable<void> read_frames();
   awaitable<result<frame_received>> read_frame(std::size_t body_bytes_max);
-  awaitable<bool> read_growing(std::vector<std::byte>& into, std::size_t size);
+  awaitable<bool> fill(byte_buffer& into, std::size_t size);
   awaitable<void> write_frames();
   awaitable<bool> write_queued();
   awaitable<void> watch();
@@ -83,7 +83,7 @@ class connection final : public outbox,
   boost::asio::steady_timer tick_;
   std::int64_t credit_;
   std::deque<std::int64_t> taken_;  // what frames that went on cost
-  std::deque<std::shared_ptr<const std::vector<std::byte>>> queue_;
+  std::deque<outgoing_frame_ptr> queue_;
   std::uint64_t written_ = 0;
   std::uint32_t unanswered_ = 0;  // requests without their last frame
   bool in_frame_ = false;         // between its first byte and its last

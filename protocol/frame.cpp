@@ -164,6 +164,11 @@ std::vector<std::byte> encode_frame(frame_kind kind, std::uint32_t request,
       .value();
 }
 
+outgoing_frame_ptr error_frame(std::uint32_t request, const error& why) {
+  return std::make_shared<const outgoing_frame>(outgoing_frame{
+      encode_frame(frame_kind::terminal, request, error_body(why))});
+}
+
 result<frame_view> decode_frame(std::span<const std::byte> bytes) {
   BOOST_OUTCOME_TRY(header, decode_header(bytes));
   const auto body = bytes.subspan(frame_header_bytes);

@@ -18,6 +18,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -81,12 +82,30 @@ result<std::vector<std::byte>> try_encode_frame_head(
     frame_kind kind, std::uint32_t request, const wire::BodyUnion& body,
     std::span<const std::byte> payload);
 
+/// Bytes that lie where their owner keeps them.
+struct shared_bytes {
+  std::span<const std::byte> bytes{};
+  std::shared_ptr<const void> owner{};
+};
+
+/// A frame on its way out, whose payload is sent from where it lies.
+struct outgoing_frame {
+  std::vector<std::byte> head;  // header and control message
+  shared_bytes payload{};
+
+  std::size_t size() const { return head.size() + payload.bytes.size(); }
+};
+using outgoing_frame_ptr = std::shared_ptr<const outgoing_frame>;
+
 /// As try_encode_frame, for who answers: a response beyond the limits becomes
 /// the terminal Error (limit_exceeded) of its request, so that the peer is
 /// told. Must not be asked for a request beyond the limits.
 std::vector<std::byte> encode_frame(frame_kind kind, std::uint32_t request,
                                     const wire::BodyUnion& body,
                                     std::span<const std::byte> payload = {});
+
+/// The terminal Error of a request.
+outgoing_frame_ptr error_frame(std::uint32_t request, const error& why);
 
 /// A whole frame taken apart; both spans point into the given bytes.
 struct frame_view {

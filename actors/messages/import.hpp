@@ -17,6 +17,7 @@
 #include "actors/messages/message.hpp"
 #include "actors/principal.hpp"
 #include "actors/store/records.hpp"
+#include "protocol/byte_buffer.hpp"
 #include "protocol/error.hpp"
 #include "protocol/site.hpp"
 
@@ -55,8 +56,8 @@ struct bring_rows {
   caf::actor_addr session;  // another than the one that began is refused
   position_t begin = 0;
   std::vector<token_record> tokens;
-  std::shared_ptr<const std::vector<std::byte>> rows;  // null: they have none
-  float relative_error = 0;                            // that the rows have
+  std::shared_ptr<const byte_buffer> rows;  // null: they have none
+  float relative_error = 0;                 // that the rows have
 };
 
 /// Lens records of positions that were brought.

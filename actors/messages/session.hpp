@@ -4,19 +4,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "actors/messages/message.hpp"
+#include "protocol/byte_buffer.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"
 
 namespace lamina {
 
-/// A frame came in. Only a Search may have a payload; null: none.
+/// A frame came in. Only Search and Put may have a payload; null: none.
 struct frame_received {
   std::uint32_t request = 0;
   std::shared_ptr<const wire::BodyUnion> body;
-  std::shared_ptr<const std::vector<std::byte>> payload = nullptr;
+  std::shared_ptr<const byte_buffer> payload = nullptr;
 };
 
 /// The connection wrote frames up to this sequence number.
@@ -32,7 +32,7 @@ struct connection_closed {};
 struct send_frame {
   std::uint32_t request = 0;
   frame_kind kind = frame_kind::response;
-  std::shared_ptr<const std::vector<std::byte>> frame;
+  outgoing_frame_ptr frame;
   std::uint16_t failed = 0;  // a terminal's error code; 0: it is none
 };
 

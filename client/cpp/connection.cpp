@@ -250,6 +250,7 @@ result<void> connection::write(std::span<const std::byte> head,
 }
 
 result<void> connection::read(std::byte* into, std::size_t size) {
+  if (size == 0) return success();
   asio_error problem;
   bool finished = false;
   auto done = [&](asio_error outcome, std::size_t) {
@@ -277,13 +278,14 @@ result<received_frame> connection::read_frame() {
   std::byte head[frame_header_bytes];
   BOOST_OUTCOME_TRYV(read(head, sizeof head));
   BOOST_OUTCOME_TRY(header, decode_header(head));
-  std::vector<std::byte> body(header.body_bytes());
-  BOOST_OUTCOME_TRYV(read(body.data(), body.size()));
-  BOOST_OUTCOME_TRYV(check_body(header, body));
-  BOOST_OUTCOME_TRY(
-      message, decode_response(std::span(body).first(header.control_bytes)));
-  body.erase(body.begin(), body.begin() + header.control_bytes);
-  return received_frame{header, std::move(message), std::move(body)};
+  std::vector<std::byte> control(header.control_bytes);
+  BOOST_OUTCOME_TRYV(read(control.data(), control.size()));
+  payload_.clear();  // so that growing copies nothing
+  payload_.resize(header.payload_bytes);
+  BOOST_OUTCOME_TRYV(read(payload_.data(), payload_.size()));
+  BOOST_OUTCOME_TRYV(check_body(header, control, payload_));
+  BOOST_OUTCOME_TRY(message, decode_response(control));
+  return received_frame{header, std::move(message), payload_};
 }
 
 result<void> connection::read_answer(std::uint32_t request,

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/byte_buffer.hpp"
 #include "protocol/endpoint.hpp"
 #include "protocol/error.hpp"
 #include "protocol/frame.hpp"
@@ -24,7 +25,7 @@ namespace lamina {
 struct received_frame {
   frame_header header;
   wire::BodyUnion body;
-  std::vector<std::byte> payload;
+  std::span<const std::byte> payload;  // until the next frame is read
 };
 
 class connection {
@@ -77,6 +78,7 @@ class connection {
   std::uint32_t running_ = 0;  // request that a cancel means; 0: none
   bool cancel_sent_ = false;
   bool deadline_passed_ = false;
+  byte_buffer payload_;       // of the last response
   std::string lost_because_;  // empty while the connection is good
 };
 

@@ -60,8 +60,7 @@ class import_test : public actor_test {
                       static_cast<float>(1000 * s + p + 1));
     for (position_t p = first; p < first + count; ++p)
       m.tokens.push_back({p, role::user, 0, "t"});
-    auto bytes =
-        std::make_shared<std::vector<std::byte>>(values.size() * sizeof(float));
+    auto bytes = std::make_shared<byte_buffer>(values.size() * sizeof(float));
     std::memcpy(bytes->data(), values.data(), bytes->size());
     m.rows = std::move(bytes);
     return m;

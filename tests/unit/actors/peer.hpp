@@ -16,6 +16,7 @@
 #include "actors/view.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/message.hpp"
+#include "tests/unit/actors/frames.hpp"
 
 namespace lamina {
 
@@ -83,8 +84,9 @@ class peer final : public outbox, public std::enable_shared_from_this<peer> {
 
   answer ask(wire::BodyUnion body) { return finish(begin(std::move(body))); }
 
-  void send(std::shared_ptr<const std::vector<std::byte>> frame) override {
-    auto view = decode_frame(*frame).value();
+  void send(outgoing_frame_ptr frame) override {
+    const auto whole = joined(*frame);
+    auto view = decode_frame(whole).value();
     auto body = decode_response(view.control).value();
     std::lock_guard lock(mutex_);
     auto& a = answers_[view.header.request];

@@ -11,6 +11,7 @@
 #include "actors/messages/shard.hpp"
 #include "protocol/id_text.hpp"
 #include "tests/unit/actors/fixture.hpp"
+#include "tests/unit/actors/frames.hpp"
 
 namespace lamina {
 namespace {
@@ -24,8 +25,9 @@ class desk final : public outbox, public std::enable_shared_from_this<desk> {
     bool ended = false;
   };
 
-  void send(std::shared_ptr<const std::vector<std::byte>> frame) override {
-    const auto view = decode_frame(*frame).value();
+  void send(outgoing_frame_ptr frame) override {
+    const auto whole = joined(*frame);
+    const auto view = decode_frame(whole).value();
     auto& a = answers[view.header.request];
     a.bodies.push_back(decode_response(view.control).value());
     a.payload.insert(a.payload.end(), view.payload.begin(), view.payload.end());
@@ -78,8 +80,8 @@ class search_test : public actor_test {
                                          make_body(std::move(request)))};
     const auto bytes = std::as_bytes(std::span(vector));
     if (!vector.empty())
-      frame.payload = std::make_shared<const std::vector<std::byte>>(
-          bytes.begin(), bytes.end());
+      frame.payload =
+          std::make_shared<const byte_buffer>(bytes.begin(), bytes.end());
     caf::anon_send(d.session, frame);
     return d.newest;
   }

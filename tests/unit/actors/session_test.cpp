@@ -8,6 +8,7 @@
 #include "protocol/id_text.hpp"
 #include "protocol/limits.hpp"
 #include "tests/unit/actors/fixture.hpp"
+#include "tests/unit/actors/frames.hpp"
 #include "tests/unit/actors/peer.hpp"
 
 namespace lamina {
@@ -16,7 +17,7 @@ namespace {
 /// A socket that takes nothing until it is told to.
 class stalled_outbox final : public outbox {
  public:
-  void send(std::shared_ptr<const std::vector<std::byte>> frame) override {
+  void send(outgoing_frame_ptr frame) override {
     frames.push_back(std::move(frame));
   }
   void take_next() override { ++taken; }
@@ -25,13 +26,14 @@ class stalled_outbox final : public outbox {
   std::vector<std::string> errors() const {
     std::vector<std::string> names;
     for (const auto& frame : frames) {
-      auto body = decode_response(decode_frame(*frame).value().control).value();
+      auto body =
+          decode_response(decode_frame(joined(*frame)).value().control).value();
       if (const auto* e = body.AsError()) names.push_back(e->name);
     }
     return names;
   }
 
-  std::vector<std::shared_ptr<const std::vector<std::byte>>> frames;
+  std::vector<outgoing_frame_ptr> frames;
   std::uint32_t taken = 0;
 };
 
@@ -140,8 +142,8 @@ TEST_F(SessionTest, APeerThatLeavesMuchUnreadIsNotReadFrom) {
   ask(make_body(std::move(stream)));
   ASSERT_TRUE(out_->errors().empty());
   constexpr std::size_t frame_bytes = 1u << 20;
-  const auto frame =
-      std::make_shared<const std::vector<std::byte>>(frame_bytes);
+  const auto frame = std::make_shared<const outgoing_frame>(
+      outgoing_frame{std::vector<std::byte>(frame_bytes)});
   for (auto left = limits::unwritten_bytes_max / frame_bytes; left > 0; --left)
     caf::anon_send(session_,
                    send_frame{newest_request_, frame_kind::response, frame});
