@@ -133,12 +133,10 @@ caf::result<import_result> import_state::bring(const bring_rows& m) {
 }
 
 void import_state::take(const bring_rows& m) {
-  const auto rows = m.rows ? std::span<const std::byte>(*m.rows)
-                           : std::span<const std::byte>();
   const auto count = static_cast<std::uint32_t>(m.tokens.size());
   auto token = m.tokens.begin();
   for (const auto& part :
-       gatherer->add(m.begin, count, rows, m.relative_error)) {
+       gatherer->add(m.begin, count, m.rows, m.relative_error)) {
     const auto before =
         row_in_chunk(part.begin) == 0 ? digest{} : log.chunk(part.index).name;
     for (auto p = part.begin; p < part.end; ++p)

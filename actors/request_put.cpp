@@ -127,7 +127,7 @@ void put_request_state::run() {
   if (const auto* put = body.AsPutActivations()) {
     auto rows = read_rows(*put);
     rows.session = session();
-    rows.rows = std::move(ctx.payload);  // the import's copy frees it
+    rows.rows = std::move(ctx.payload);
     return pass_on(put->conversation, std::move(rows));
   }
   if (const auto* put = body.AsPutLens()) {

@@ -23,40 +23,73 @@ void widen(std::span<const std::byte> row, std::span<float> out, Widen one) {
 }  // namespace
 
 // Zeroed, so that a row nobody wrote never shows another chunk's numbers.
+raw_chunk::raw_chunk(capture_shape shape, position_t first_position)
+    : shape_(shape), first_(first_position), sites_(all_sites) {
+  const std::size_t size = bytes();
+  storage_.reset(
+      static_cast<std::byte*>(::operator new[](size, alignment)));
+  std::memset(storage_.get(), 0, size);
+  lay(0, chunk_positions, storage_.get(), chunk_positions * shape.row_bytes(),
+      nullptr);
+}
+
 raw_chunk::raw_chunk(capture_shape shape, position_t first_position,
                      site_mask sites)
-    : shape_(shape),
-      first_(first_position),
-      sites_(sites),
-      storage_bytes_(shape.slots() * chunk_positions * shape.row_bytes()),
-      storage_(static_cast<std::byte*>(
-          ::operator new[](storage_bytes_, alignment))) {
-  std::memset(storage_.get(), 0, storage_bytes_);
+    : shape_(shape), first_(first_position), sites_(sites) {
+  if (sites != all_sites) absent_.resize(shape.row_bytes());
 }
 
 void raw_chunk::aligned_delete::operator()(std::byte* p) const {
   ::operator delete[](p, alignment);
 }
 
+void raw_chunk::lay(std::uint32_t begin, std::uint32_t end, const std::byte* at,
+                    std::size_t slot_bytes,
+                    std::shared_ptr<const void> owner) {
+  assert(begin <= end && end <= chunk_positions);
+  for (std::uint32_t row = begin; row < end; ++row)
+    places_[row] = {at + (row - begin) * shape_.row_bytes(), slot_bytes, owner};
+}
+
+bool raw_chunk::holds_slot(std::uint32_t slot) const {
+  return holds(slot == 0                ? site::embed
+               : slot <= shape_.layers ? site::resid_post
+                                       : site::final_norm);
+}
+
+std::uint32_t raw_chunk::place_of(std::uint32_t slot) const {
+  std::uint32_t number = slot;
+  if (slot > 0 && !holds(site::embed)) --number;
+  if (slot > shape_.layers && !holds(site::resid_post)) number -= shape_.layers;
+  return number;
+}
+
 std::span<const std::byte> raw_chunk::row(std::uint32_t slot,
                                           std::uint32_t row) const {
   assert(slot < shape_.slots() && row < chunk_positions);
-  const std::size_t bytes = shape_.row_bytes();
-  return {storage_.get() + (std::size_t{slot} * chunk_positions + row) * bytes,
-          bytes};
+  if (!holds_slot(slot)) return absent_;
+  const auto& at = places_[row];
+  assert(at.first_slot != nullptr);
+  return {at.first_slot + place_of(slot) * at.slot_bytes, shape_.row_bytes()};
 }
 
 std::span<std::byte> raw_chunk::row(std::uint32_t slot, std::uint32_t row) {
-  assert(slot < shape_.slots() && row < chunk_positions);
+  assert(storage_ && slot < shape_.slots() && row < chunk_positions);
   const std::size_t bytes = shape_.row_bytes();
   return {storage_.get() + (std::size_t{slot} * chunk_positions + row) * bytes,
           bytes};
 }
 
 std::span<const std::byte> raw_chunk::rows(std::uint32_t slot) const {
-  assert(slot < shape_.slots());
+  assert(storage_ && slot < shape_.slots());
   const std::size_t bytes = chunk_positions * shape_.row_bytes();
   return {storage_.get() + slot * bytes, bytes};
+}
+
+std::size_t raw_chunk::bytes() const {
+  std::size_t slots = holds(site::resid_post) ? shape_.layers : 0;
+  slots += (holds(site::embed) ? 1 : 0) + (holds(site::final_norm) ? 1 : 0);
+  return slots * chunk_positions * shape_.row_bytes();
 }
 
 void widen_row(std::span<const std::byte> row, dtype element,

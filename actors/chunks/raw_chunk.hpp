@@ -6,8 +6,12 @@
 // that says `rows_ready = r + 1`; whoever holds that message reads rows below
 // it and nothing else. A published row never changes, so no lock is needed.
 // The memory goes when the last reference does.
+//
+// Brought rows stay in the frames they came in: a chunk of such rows says where
+// each lies, and keeps the frames.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -50,12 +54,13 @@ inline constexpr site_mask all_sites = mask_of(site::embed) |
                                        mask_of(site::resid_post) |
                                        mask_of(site::final_norm);
 
-/// Layout: [slot][row 0..15][width], row-major, 64-byte aligned.
 class raw_chunk {
  public:
-  /// Brought activations may lack sites: the rows of these stay zero.
-  raw_chunk(capture_shape shape, position_t first_position,
-            site_mask sites = all_sites);
+  /// With memory of its own: [slot][row 0..15][width], zeroed, 64-byte aligned.
+  raw_chunk(capture_shape shape, position_t first_position);
+  /// Of rows that lie elsewhere (`lay`). Brought activations may lack sites:
+  /// the rows of these are zero.
+  raw_chunk(capture_shape shape, position_t first_position, site_mask sites);
   raw_chunk(const raw_chunk&) = delete;
   raw_chunk& operator=(const raw_chunk&) = delete;
 
@@ -64,24 +69,44 @@ class raw_chunk {
   site_mask sites() const { return sites_; }
   bool holds(site s) const { return (sites_ & mask_of(s)) != 0; }
 
-  /// One row: `width` elements of the shape's dtype.
+  /// One row: `width` elements of the shape's dtype. One that lies elsewhere
+  /// must have been laid.
   std::span<const std::byte> row(std::uint32_t slot, std::uint32_t row) const;
-  std::span<std::byte> row(std::uint32_t slot, std::uint32_t row);
 
-  /// All 16 rows of one slot, contiguous.
+  /// To be written; of a chunk with memory of its own.
+  std::span<std::byte> row(std::uint32_t slot, std::uint32_t row);
+  /// All 16 rows of one slot, contiguous; of a chunk with memory of its own.
   std::span<const std::byte> rows(std::uint32_t slot) const;
 
-  std::size_t bytes() const { return storage_bytes_; }
+  /// Where rows begin .. end-1 lie: from `at` on those of the first slot that
+  /// the sites have, one after another, and `slot_bytes` behind it those of the
+  /// next slot. `owner` keeps them.
+  void lay(std::uint32_t begin, std::uint32_t end, const std::byte* at,
+           std::size_t slot_bytes, std::shared_ptr<const void> owner);
+
+  /// Of all rows of the slots it holds.
+  std::size_t bytes() const;
 
  private:
+  struct place {
+    const std::byte* first_slot = nullptr;
+    std::size_t slot_bytes = 0;           // from one slot to the next
+    std::shared_ptr<const void> owner{};  // null: the chunk itself
+  };
+
+  bool holds_slot(std::uint32_t slot) const;
+  /// Its number among the slots that the sites have.
+  std::uint32_t place_of(std::uint32_t slot) const;
+
   capture_shape shape_;
   position_t first_;
   site_mask sites_;
-  std::size_t storage_bytes_;
   struct aligned_delete {
     void operator()(std::byte* p) const;
   };
   std::unique_ptr<std::byte[], aligned_delete> storage_;
+  std::array<place, chunk_positions> places_{};  // of each row
+  std::vector<std::byte> absent_;  // a row of a slot that it does not hold
 };
 
 using raw_chunk_ptr = std::shared_ptr<const raw_chunk>;

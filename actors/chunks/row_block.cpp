@@ -54,13 +54,10 @@ row_block_ptr copy_rows(const raw_chunk& chunk,
                         std::uint32_t row_begin, std::uint32_t row_end) {
   auto block = std::make_shared<row_block>(
       chunk.shape(), chunk.first(), std::move(slots), row_begin, row_end);
-  const std::size_t row_bytes = chunk.shape().row_bytes();
-  if (row_begin == row_end) return block;
   for (std::size_t place = 0; place < block->slots().size(); ++place)
-    std::memcpy(
-        block->row_at(place, row_begin),
-        chunk.rows(block->slots()[place]).data() + row_begin * row_bytes,
-        (row_end - row_begin) * row_bytes);
+    for (std::uint32_t row = row_begin; row < row_end; ++row)
+      std::ranges::copy(chunk.row(block->slots()[place], row),
+                        block->row_at(place, row));
   return block;
 }
 

@@ -1,5 +1,6 @@
 // Brought rows on their way into raw chunks: frames of [slot][position][width]
-// come with any number of positions, chunks have 16.
+// come with any number of positions, chunks have 16. The rows stay where they
+// are: chunks keep the frames.
 //
 // Pure; owned by one import actor.
 #pragma once
@@ -7,10 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "actors/chunks/raw_chunk.hpp"
+#include "protocol/byte_buffer.hpp"
 #include "protocol/error.hpp"
 
 namespace lamina {
@@ -20,9 +21,7 @@ class chunk_gatherer {
   /// The slots of a frame are those of `sites`, in the order of a raw chunk's.
   chunk_gatherer(capture_shape shape, site_mask sites);
 
-  std::size_t position_bytes() const {
-    return slots_.size() * shape_.row_bytes();
-  }
+  std::size_t position_bytes() const { return slots_ * shape_.row_bytes(); }
 
   /// invalid_argument unless `bytes` is what the rows of so many positions
   /// take, or 0: they have none.
@@ -37,19 +36,18 @@ class chunk_gatherer {
     float relative_error = 0;  // of the worst frame it had rows of
   };
 
-  /// Takes in what `check` approved of. Positions follow those of the frame
-  /// before. Copies the rows.
+  /// Takes in what `check` approved of; `frame` null: it has no rows. Positions
+  /// follow those of the frame before.
   std::vector<part> add(position_t begin, std::uint32_t positions,
-                        std::span<const std::byte> rows, float relative_error);
+                        const std::shared_ptr<const byte_buffer>& frame,
+                        float relative_error);
 
  private:
   void open(std::uint32_t index);
-  void copy(position_t begin, position_t end, position_t frame_begin,
-            std::uint32_t frame_positions, std::span<const std::byte> rows);
 
   capture_shape shape_;
   site_mask sites_;
-  std::vector<std::uint32_t> slots_;
+  std::size_t slots_ = 0;             // of a frame
   std::shared_ptr<raw_chunk> chunk_;  // the newest; null: it lacks rows
   float relative_error_ = 0;          // of it
 };

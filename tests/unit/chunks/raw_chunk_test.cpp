@@ -36,6 +36,31 @@ TEST(RawChunk, RowsOfASlotAreContiguous) {
   EXPECT_EQ(chunk.row(3, 0)[0], std::byte{0});
 }
 
+TEST(RawChunk, RowsMayLieInFramesThatItKeeps) {
+  constexpr capture_shape shape{
+      .layers = 2, .width = 4, .element = dtype::bfloat16};
+  raw_chunk made(shape, 16,
+                 mask_of(site::resid_post) | mask_of(site::final_norm));
+  const raw_chunk& chunk = made;
+  // Three slots of five rows each, of which the chunk takes rows 1 to 4.
+  auto frame = std::make_shared<std::vector<std::byte>>(3 * 5 * 8);
+  for (std::size_t i = 0; i < frame->size(); ++i)
+    (*frame)[i] = static_cast<std::byte>(i / 8);
+  made.lay(6, 10, frame->data() + 8, 5 * 8, frame);
+  const std::weak_ptr<const void> kept = frame;
+  frame.reset();
+  EXPECT_EQ(chunk.row(1, 6)[0], std::byte{1}) << "layer 0 is the first slot";
+  EXPECT_EQ(chunk.row(1, 9)[7], std::byte{4});
+  EXPECT_EQ(chunk.row(2, 6)[0], std::byte{6});
+  EXPECT_EQ(chunk.row(3, 9)[0], std::byte{14}) << "final_norm";
+  EXPECT_EQ(chunk.row(0, 6).size(), 8u);
+  EXPECT_EQ(chunk.row(0, 6)[0], std::byte{0}) << "embed is not held";
+  EXPECT_EQ(chunk.bytes(), 3u * 16 * 8);
+  EXPECT_FALSE(kept.expired());
+  made.lay(6, 10, nullptr, 0, nullptr);
+  EXPECT_TRUE(kept.expired());
+}
+
 TEST(RawChunk, SlotsStartWithTheEmbeddingAndEndWithTheFinalNorm) {
   EXPECT_EQ(slot_of(site::embed, 0, 8), 0u);
   EXPECT_EQ(slot_of(site::resid_post, 0, 8), 1u);

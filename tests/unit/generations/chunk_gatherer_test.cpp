@@ -17,16 +17,16 @@ float mark(std::uint32_t slot, position_t p) {
 }
 
 /// A frame [slot][position][width] of the slots 0 .. slots-1.
-std::vector<std::byte> frame(std::uint32_t slots, position_t begin,
-                             std::uint32_t count) {
+std::shared_ptr<const byte_buffer> frame(std::uint32_t slots, position_t begin,
+                                         std::uint32_t count) {
   std::vector<float> values;
   for (std::uint32_t s = 0; s < slots; ++s)
     for (position_t p = begin; p < begin + count; ++p) {
       values.push_back(mark(s, p));
       values.push_back(0.5f);
     }
-  std::vector<std::byte> bytes(values.size() * sizeof(float));
-  std::memcpy(bytes.data(), values.data(), bytes.size());
+  auto bytes = std::make_shared<byte_buffer>(values.size() * sizeof(float));
+  std::memcpy(bytes->data(), values.data(), bytes->size());
   return bytes;
 }
 
@@ -67,7 +67,7 @@ TEST(ChunkGatherer, ASiteThatIsNotBroughtStaysZeroAndIsNotHeld) {
 TEST(ChunkGatherer, AChunkLacksRowsWhenOnePositionHasNone) {
   chunk_gatherer gatherer(shape, two_sites);
   EXPECT_TRUE(gatherer.add(0, 4, frame(4, 0, 4), 0)[0].rows.chunk);
-  EXPECT_FALSE(gatherer.add(4, 1, {}, 0)[0].rows.chunk);
+  EXPECT_FALSE(gatherer.add(4, 1, nullptr, 0)[0].rows.chunk);
   const auto rest = gatherer.add(5, 27, frame(4, 5, 27), 0);
   EXPECT_FALSE(rest[0].rows.chunk) << "rows after a gap do not close it";
   EXPECT_TRUE(rest[1].rows.chunk) << "the next chunk is whole";
