@@ -1,5 +1,6 @@
 #include "daemon/environment.hpp"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -15,6 +16,14 @@ void ensure_passive_openmp(char** argv) {
   setenv("LAMINA_EXECUTED_AGAIN", "1", 1);
   execv("/proc/self/exe", argv);
   // Without the second start everything works, only slower beside others.
+}
+
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+  constexpr int megabyte = 1 << 20;
+  mallopt(M_MMAP_THRESHOLD, 32 * megabyte);  // the most that glibc takes
+  mallopt(M_TRIM_THRESHOLD, 128 * megabyte);
+#endif
 }
 
 std::string loaded_blas() {

@@ -13,6 +13,11 @@ namespace lamina {
 /// had to be done.
 void ensure_passive_openmp(char** argv);
 
+/// Buffers of megabytes come and go with every frame, chunk and commit. glibc
+/// gives such memory back at once, and then has the kernel clear new pages: a
+/// fifth of the processor time of writing. Keeps up to 128 MB instead.
+void keep_freed_memory();
+
 /// The BLAS that this process has mapped: its path, or "none".
 std::string loaded_blas();
 

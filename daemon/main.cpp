@@ -112,6 +112,7 @@ int act(const command_line& given) {
 int main(int argc, char** argv) {
   using namespace lamina;
   ensure_passive_openmp(argv);
+  keep_freed_memory();
   command_line given;
   CLI::App app(
       "Lamina's daemon: hosts models and keeps what every layer "

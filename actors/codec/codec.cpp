@@ -35,6 +35,13 @@ void append_group(std::span<const std::uint32_t> slots, const raw_chunk& chunk,
   set_offset(std::span(out).subspan(begin), rows, out.size() - begin);
 }
 
+// Where a thread puts values together before it knows their size: its pages are
+// there already, and in the cache.
+std::vector<std::byte>& draft_of_this_thread() {
+  thread_local std::vector<std::byte> draft;
+  return draft;
+}
+
 // Decodes what a part holds of one group; its layers count from the value's
 // first.
 result<void> decode_group(const stored_header& header,
@@ -110,25 +117,24 @@ stored_value encode(const value_key& key, const raw_chunk& chunk,
   header.errors = {given_error, given_error, given_error};
   header.book = book == nullptr ? 0 : book->id();
   const std::uint32_t groups = groups_of(header);
-  stored_value value{key, rows, begin_value(header)};
-  value.bytes.reserve(value.bytes.size() +
-                      header.layers * rows * shape.row_bytes() / 2);
-  const auto set_group = [&value](std::uint32_t group) {
-    set_offset(std::span(value.bytes).subspan(value_header_bytes), group,
-               value.bytes.size());
+  std::vector<std::byte>& draft = draft_of_this_thread();
+  begin_value(header, draft);
+  const auto set_group = [&draft](std::uint32_t group) {
+    set_offset(std::span(draft).subspan(value_header_bytes), group,
+               draft.size());
   };
   for (std::uint32_t group = 0; group < groups; ++group) {
     set_group(group);
     append_group(slots_of_group(header, group), chunk, rows, kept, book,
-                 header.errors, value.bytes);
+                 header.errors, draft);
   }
   set_group(groups);
-  set_errors(value.bytes, header.errors);
+  set_errors(draft, header.errors);
+  stored_value value{key, rows, draft};
   value.relative_error = header.errors.row;
   value.book = header.book;
   seal_value(key, value.bytes);
   value.checked = true;
-  value.bytes.shrink_to_fit();  // it may stay in memory for an hour
   return value;
 }
 

@@ -131,7 +131,7 @@ const char* nonsense_in_offsets(const stored_header& h,
 
 }  // namespace
 
-std::vector<std::byte> begin_value(const stored_header& h) {
+void begin_value(const stored_header& h, std::vector<std::byte>& value) {
   byte_writer out(groups_begin(groups_of(h)));
   out.put(magic)
       .put(value_format_version)
@@ -147,10 +147,10 @@ std::vector<std::byte> begin_value(const stored_header& h) {
       .put(std::uint8_t{0})
       .put(h.shape.layers)
       .put(h.shape.width);
-  auto bytes = out.finish();
-  bytes.resize(groups_begin(groups_of(h)));
-  std::memcpy(bytes.data() + value_book_offset, &h.book, sizeof h.book);
-  return bytes;
+  const auto bytes = out.finish();
+  value.assign(bytes.begin(), bytes.end());
+  value.resize(groups_begin(groups_of(h)));
+  std::memcpy(value.data() + value_book_offset, &h.book, sizeof h.book);
 }
 
 void set_errors(std::span<std::byte> value, const row_errors& errors) {

@@ -55,9 +55,9 @@ constexpr std::size_t groups_begin(std::uint32_t groups) {
   return value_header_bytes + (std::size_t{groups} + 1) * sizeof(std::uint32_t);
 }
 
-/// The header with room for the offset table; checksum, errors and offsets are
-/// still to be filled in.
-std::vector<std::byte> begin_value(const stored_header& header);
+/// Makes `value` the header with room for the offset table; checksum, errors
+/// and offsets are still to be filled in.
+void begin_value(const stored_header& header, std::vector<std::byte>& value);
 
 /// Sets what was not known when the value was begun.
 void set_errors(std::span<std::byte> value, const row_errors& errors);
