@@ -79,6 +79,7 @@ class engine_impl final : public engine {
   }
 
  private:
+  step_clock& clock() { return memory_.clock; }
   sequence* find(sequence_id id);
   result<void> check(const sequence_request& request) const;
   kv_cache reusable_cache(const sequence_request& request);
@@ -194,10 +195,13 @@ bool engine_impl::idle() const {
 std::vector<sequence_progress> engine_impl::step() {
   if (idle()) return {};
   ++stats_.steps;
+  clock().start();
   while (!forward())
     continue;
   if (!plan_.tokens.empty()) run_heads();
-  return report();
+  auto all = report();
+  clock().lap(step_part::other);
+  return all;
 }
 
 // Plans the step and runs the layers; false when memory ran out and room was
@@ -208,11 +212,13 @@ bool engine_impl::forward() {
     make_plan();
     if (plan_.tokens.empty()) return true;
     writer_.prepare(plan_, model_->shape());
+    clock().lap(step_part::other);
     layers_.forward(plan_.tokens, plan_.spans, memory_, writer_);
   } catch (const std::exception& e) {
     if (!is_out_of_memory(e)) throw;
     plan_.undo();
     make_room(e.what());
+    clock().lap(step_part::other);
     return false;
   }
   count_prefilled();
@@ -259,6 +265,7 @@ void engine_impl::make_plan() {
 
 void engine_impl::run_heads() {
   collect_jobs();
+  clock().lap(step_part::other);
   // Slices bound the memory of logits; decoding fits into one.
   const std::size_t rows_max =
       std::size_t{lens_slice_positions(model_->description().layers,
@@ -309,12 +316,16 @@ bool engine_impl::run_head(std::span<const head_job> jobs) {
   } catch (const std::exception& e) {
     if (!is_out_of_memory(e)) throw;
     make_room(e.what());
+    clock().lap(step_part::other);
     return false;
   }
   summarise_rows();
+  clock().lap(step_part::lens);
   sample_tokens(jobs);
+  clock().lap(step_part::sampling);
   rate_rows();
   take_rows(jobs);
+  clock().lap(step_part::lens);
   return true;
 }
 
@@ -338,6 +349,11 @@ void engine_impl::compute_logits(std::span<const head_job> jobs) {
     to = to.subspan(size);
   }
   head.logits(residuals_, rows, logits_, omp_get_max_threads());
+  // A position that is sampled needs one row of logits anyway.
+  const auto sampled = static_cast<double>(
+      std::count_if(jobs.begin(), jobs.end(),
+                    [](const head_job& job) { return job.sample; }));
+  clock().lap(step_part::matmul, sampled / rows, step_part::lens);
 }
 
 // What the lens wants of each row, all rows at once: a decoding sequence has
@@ -430,6 +446,7 @@ engine_stats engine_impl::stats() const {
   now.sequences = static_cast<std::uint32_t>(running_.size());
   now.idle_caches = static_cast<std::uint32_t>(idle_.count());
   now.kv_bytes_idle = idle_.bytes();
+  now.seconds = memory_.clock.seconds();
   for (const auto& s : running_)
     now.kv_bytes_running += s->cache().bytes();
   return now;

@@ -19,6 +19,7 @@
 #include "actors/chunks/raw_chunk.hpp"
 #include "actors/model/model.hpp"
 #include "actors/model/sampling.hpp"
+#include "actors/model/step_clock.hpp"
 #include "protocol/error.hpp"
 #include "protocol/site.hpp"
 
@@ -87,6 +88,7 @@ struct engine_stats {
   std::uint64_t steps = 0;
   std::uint64_t tokens_prefilled = 0;
   std::uint64_t tokens_decoded = 0;
+  step_seconds seconds{};  // spent in steps, by part
 };
 
 class engine {

@@ -36,7 +36,9 @@ json status() {
           {"requests",
            {{"kinds", {{"GetLens", took}}}, {"errors", {{"not_found", 7}}}}},
           {"models",
-           {{"a\"b", {{"health", "up"}, {"engine", {{"tokens_decoded", 9}}}}}}},
+           {{"a\"b", {{"health", "up"},
+             {"engine",
+              {{"tokens_decoded", 9}, {"seconds", {{"lens", 1.25}}}}}}}}},
           {"memory", {{"shards", {shard, shard}}}},
           {"store", {{"value_bytes", 4096}, {"unreadable", false}}},
           {"disk", {{"silent", "timeout"}}}};
@@ -50,6 +52,7 @@ TEST(MetricsText, HasTheNumbersOfTheStatus) {
         "lamina_actor_up{actor=\"disk\"} 1\n",
         "lamina_actor_up{actor=\"shard 0\"} 0\n",
         "lamina_actor_deaths_total{actor=\"shard 0\"} 3\n",
+        "lamina_model_seconds_total{model=\"a\\\"b\",part=\"lens\"} 1.25\n",
         "lamina_request_errors_total{code=\"not_found\"} 7\n",
         "lamina_tier_bytes{tier=\"memory\"} 10\n",
         "lamina_tier_bytes{tier=\"disk\"} 4096\n",

@@ -1,5 +1,8 @@
 // How sequences run, end and continue: on the golden llama, whose greedy
 // answers are known.
+#include <chrono>
+#include <numeric>
+
 #include "tests/unit/model/fixture.hpp"
 
 namespace lamina {
@@ -431,6 +434,21 @@ TEST_F(Engine, CountsItsWork) {
   EXPECT_EQ(s.steps, 5u);  // the prompt, then each token of the answer
   EXPECT_EQ(s.kv_bytes_running, 0u);
   EXPECT_GT(s.kv_bytes_idle, 0u);
+}
+
+TEST_F(Engine, SaysWhereTheTimeOfItsStepsWent) {
+  const auto e = engine::create(model_, {});
+  sequence_request r = turn(prompt_, 4);
+  r.lens = lens_mode::eager;
+  const auto begin = std::chrono::steady_clock::now();
+  run_one(*e, r);
+  const std::chrono::duration<double> wall =
+      std::chrono::steady_clock::now() - begin;
+  const auto seconds = e->stats().seconds;
+  for (std::size_t part = 0; part < seconds.size(); ++part)
+    EXPECT_GT(seconds[part], 0) << step_part_names[part];
+  EXPECT_LE(std::accumulate(seconds.begin(), seconds.end(), 0.0),
+            wall.count());
 }
 
 TEST_F(Engine, LogitsThatAreNoNumbersFailTheirSequenceAndNotTheEngine) {
