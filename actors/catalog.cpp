@@ -255,6 +255,7 @@ result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
   plan->record = r;
   plan->chunks = *e.chunks;
   plan->options = m.options;
+  plan->session = m.session;
   plan->hosted = hosted->second;
   plan->view = view;
   plan->abandon_after = options.abandon_after;

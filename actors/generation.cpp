@@ -11,6 +11,7 @@
 #include "actors/messages/shard.hpp"
 #include "actors/messages/tokenizer.hpp"
 #include "actors/messages/tokens.hpp"
+#include "actors/principal.hpp"
 
 namespace lamina {
 
@@ -72,6 +73,8 @@ void generation_state::begin(const std::vector<token_id>& prompt) {
   const auto& options = *plan.options;
   auto request = std::make_shared<sequence_request>();
   request->conversation = record.id;
+  request->owner = owner_of(record).name();
+  request->session = plan.session;
   request->capture = options.capture;
   const auto begin = rewritten_from();
   request->capture_from =
@@ -152,8 +155,7 @@ watch_result generation_state::admit(const watch_turn& m) {
   // The answer goes out before the first tokens: they are a message to itself
   // away.
   self->send(self, abandon_due{++abandon_epoch});
-  if (failure && came_to_nothing())
-    return fail(failure->code, failure->context);
+  if (failure && came_to_nothing()) return *failure;
   viewer v;
   v.handle = m.viewer;
   v.next = std::min(m.from.value_or(turn_first), log.size());
@@ -260,7 +262,7 @@ void generation_state::fail_turn(const error& why) {
   spdlog::warn("generation: {}: {}", record.id, lamina::to_string(why));
   if (!early.empty()) watched = true;
   for (auto& [promise, watch] : std::exchange(early, {}))
-    promise.deliver(watch_result(fail(why.code, why.context)));
+    promise.deliver(watch_result(why));
   for (auto& [index, ready] : std::map(rows))
     seal(index, ready);
   if (sequence) flush_uncaptured();

@@ -45,6 +45,7 @@ struct generation_plan {
   std::vector<chunk_record> chunks;
   position_t stored = 0;  // up to here they are on disk, or on their way
   std::shared_ptr<const turn_options> options;
+  std::uint64_t session = 0;  // that began it: shares the model fairly
   hosted_model hosted;
   view_ptr view;
   std::chrono::milliseconds abandon_after{10'000};

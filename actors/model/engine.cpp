@@ -3,12 +3,15 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <chrono>
+#include <limits>
 #include <new>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 
 #include "actors/lens/lens.hpp"
+#include "actors/model/fair_shares.hpp"
 #include "actors/model/kernels/team.hpp"
 #include "actors/model/kv_store.hpp"
 #include "actors/model/loaded_model.hpp"
@@ -27,6 +30,10 @@ bool is_out_of_memory(const std::exception& e) {
   return what.find("not enough memory") != what.npos ||
          what.find("can't allocate memory") != what.npos;
 }
+
+// Bounds of what a client that was refused is told to wait.
+constexpr double retry_ms_min = 50;
+constexpr double retry_ms_max = 30'000;
 
 // One row of a step whose logits are wanted: for the next token, for the lens
 // of all layers, or both.
@@ -53,7 +60,8 @@ class engine_impl final : public engine {
       : model_(std::move(m)),
         layers_(model_->layers()),
         options_(options),
-        idle_(options.kv_budget_bytes) {}
+        idle_(options.kv_budget_bytes),
+        pace_(options.pace) {}
 
   result<sequence_id> add(sequence_request request) override;
   std::vector<sequence_progress> step() override;
@@ -82,12 +90,15 @@ class engine_impl final : public engine {
   step_clock& clock() { return memory_.clock; }
   sequence* find(sequence_id id);
   result<void> check(const sequence_request& request) const;
+  result<void> admit(const sequence_request& request) const;
+  error overloaded(const std::string& sentence) const;
   kv_cache reusable_cache(const sequence_request& request);
   position_t first_captured(const sequence_request& request,
                             std::uint32_t cached) const;
   bool forward();
   void make_plan();
-  void count_prefilled();
+  void share_out();
+  void count_rows();
   void make_room(const char* what);
   void run_heads();
   void collect_jobs();
@@ -107,15 +118,21 @@ class engine_impl final : public engine {
   const architecture& layers_;
   engine_options options_;
   kv_store idle_;
+  prefill_pace pace_;
+  fair_shares shares_;
   sequences running_;
   sequence_id last_id_ = 0;
   engine_stats stats_;
+  double step_seconds_ = 0;      // of the last step
+  std::uint32_t decoded_ = 0;    // rows of this step
+  std::uint32_t prefilled_ = 0;  // likewise
   // Kept between steps, so that steady state allocates little.
   step_plan plan_;
   chunk_writer writer_;
   forward_memory memory_;
   std::vector<float> residuals_;
   std::vector<float> logits_;
+  std::vector<prefill_claim> claims_;  // in the order of running_
   std::vector<head_job> jobs_;
   std::vector<lens_row> lens_rows_;
   std::vector<distribution> summaries_;
@@ -154,11 +171,42 @@ result<void> engine_impl::check(const sequence_request& r) const {
   return check_stops(r.stop);
 }
 
+// Nobody takes all places: others could not even begin.
+result<void> engine_impl::admit(const sequence_request& r) const {
+  const std::size_t most = options_.max_sequences;
+  if (running_.size() >= most)
+    return overloaded(std::to_string(running_.size()) +
+                      " sequences are running");
+  const auto count = [&](auto among) {
+    return static_cast<std::size_t>(
+        std::count_if(running_.begin(), running_.end(), among));
+  };
+  const auto own = count([&](const auto& s) { return s->owner() == r.owner; });
+  if (own >= most - most / 4)
+    return overloaded(std::to_string(own) + " sequences of " +
+                      (r.owner.empty() ? "one owner" : r.owner) +
+                      " are running, which is as many as one owner may have");
+  const auto bulk = count([](const auto& s) { return s->bulk(); });
+  if (r.bulk && bulk >= std::max<std::size_t>(most / 4, 1))
+    return overloaded(std::to_string(bulk) + " recomputations are running");
+  return success();
+}
+
+// Whoever is refused comes back when the first of those that run has ended, if
+// none ends before its time.
+error engine_impl::overloaded(const std::string& sentence) const {
+  std::uint32_t tokens = std::numeric_limits<std::uint32_t>::max();
+  for (const auto& s : running_)
+    tokens = std::min(tokens, s->tokens_left() + 1);
+  const double ms = running_.empty() ? 0 : 1e3 * step_seconds_ * tokens;
+  return {
+      error_code::overloaded, sentence,
+      static_cast<std::uint32_t>(std::clamp(ms, retry_ms_min, retry_ms_max))};
+}
+
 result<sequence_id> engine_impl::add(sequence_request request) {
   BOOST_OUTCOME_TRYV(check(request));
-  if (running_.size() >= options_.max_sequences)
-    return fail(error_code::overloaded,
-                std::to_string(running_.size()) + " sequences are running");
+  BOOST_OUTCOME_TRYV(admit(request));
   kv_cache cache = reusable_cache(request);
   request.capture_from = first_captured(request, cache.length());
   running_.push_back(std::make_unique<sequence>(++last_id_, std::move(request),
@@ -194,13 +242,19 @@ bool engine_impl::idle() const {
 
 std::vector<sequence_progress> engine_impl::step() {
   if (idle()) return {};
+  const auto begin = std::chrono::steady_clock::now();
   ++stats_.steps;
+  decoded_ = prefilled_ = 0;
   clock().start();
   while (!forward())
     continue;
   if (!plan_.tokens.empty()) run_heads();
   auto all = report();
   clock().lap(step_part::other);
+  const std::chrono::duration<double> took =
+      std::chrono::steady_clock::now() - begin;
+  step_seconds_ = took.count();
+  pace_.took(decoded_, prefilled_, step_seconds_);
   return all;
 }
 
@@ -221,7 +275,7 @@ bool engine_impl::forward() {
     clock().lap(step_part::other);
     return false;
   }
-  count_prefilled();
+  count_rows();
   for (sequence* s : plan_.owners)
     s->settle();
   return true;
@@ -237,30 +291,45 @@ void engine_impl::make_room(const char* what) {
                    std::string("no memory for the next step: ") + what});
 }
 
-void engine_impl::count_prefilled() {
+void engine_impl::count_rows() {
   for (std::size_t i = 0; i < plan_.spans.size(); ++i) {
     const step_span& span = plan_.spans[i];
     const std::uint32_t prompt = plan_.owners[i]->prompt_length();
-    stats_.tokens_prefilled +=
+    const std::uint32_t of_prompt =
         std::min(span.first + span.count, std::max(prompt, span.first)) -
         span.first;
+    prefilled_ += of_prompt;
+    decoded_ += span.count - of_prompt;
+  }
+  stats_.tokens_prefilled += prefilled_;
+}
+
+// Every sequence that decodes gets its token; the others share what the step
+// may prefill.
+void engine_impl::make_plan() {
+  plan_.clear();
+  share_out();
+  const prefill_claim* claim = claims_.data();
+  for (const auto& s : running_) {
+    if (s->paused() || s->finished()) continue;
+    const std::size_t count = s->pending().size() == 1 ? 1 : (claim++)->granted;
+    if (count != 0) plan_.add(*s, count);
   }
 }
 
-// Every decoding sequence gets its token; prefills share what the step allows,
-// first come, first served.
-void engine_impl::make_plan() {
-  plan_.clear();
-  std::size_t prefill_left =
-      std::max<std::uint32_t>(options_.prefill_tokens_per_step, 1);
+void engine_impl::share_out() {
+  claims_.clear();
+  bool beside = false;  // somebody waits, but not for these
+  bool awaited = false;
   for (const auto& s : running_) {
     if (s->paused() || s->finished()) continue;
-    const std::size_t wanted = s->pending().size();
-    const std::size_t count = wanted == 1 ? 1 : std::min(wanted, prefill_left);
-    if (count == 0) continue;
-    if (wanted > 1) prefill_left -= count;
-    plan_.add(*s, count);
+    const auto wanted = static_cast<std::uint32_t>(s->pending().size());
+    beside |= wanted == 1;
+    if (wanted == 1) continue;
+    awaited |= !s->bulk();
+    claims_.push_back({&s->owner(), s->session(), s->bulk(), wanted});
   }
+  shares_.divide(claims_, pace_.rows(beside || !awaited));
 }
 
 void engine_impl::run_heads() {

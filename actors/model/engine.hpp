@@ -18,6 +18,7 @@
 #include "actors/chunks/lens_record.hpp"
 #include "actors/chunks/raw_chunk.hpp"
 #include "actors/model/model.hpp"
+#include "actors/model/prefill_pace.hpp"
 #include "actors/model/sampling.hpp"
 #include "actors/model/step_clock.hpp"
 #include "protocol/error.hpp"
@@ -27,6 +28,9 @@ namespace lamina {
 
 struct sequence_request {
   std::uint64_t conversation = 0;    // whose KV cache may be reused and is kept
+  std::string owner;                 // whose turn in the queue it takes
+  std::uint64_t session = 0;         // of the owner's, likewise
+  bool bulk = false;                 // nobody waits for it: after the others
   std::vector<token_id> tokens;      // everything known: past turns and prompt
   std::uint32_t max_new_tokens = 0;  // 0: only prefill (recomputation)
   std::vector<std::string> stop;
@@ -76,8 +80,9 @@ struct sequence_progress {
 
 struct engine_options {
   std::size_t kv_budget_bytes = std::size_t{1} << 30;  // idle caches
-  std::uint32_t max_sequences = 64;
-  std::uint32_t prefill_tokens_per_step = 512;
+  /// At once; three quarters of them at most of one owner, one quarter bulk.
+  std::uint32_t max_sequences = 128;
+  pace_limits pace;  // what a step prefills
 };
 
 struct engine_stats {
@@ -97,7 +102,8 @@ class engine {
 
   virtual ~engine() = default;
 
-  /// Joins at the next step. context_full, overloaded, invalid_argument.
+  /// Joins at the next step. context_full, invalid_argument; overloaded, with
+  /// the time after which the first of those that run may have ended.
   virtual result<sequence_id> add(sequence_request request) = 0;
 
   /// Where the capture of a sequence that was just added begins.

@@ -335,7 +335,7 @@ TEST_F(Engine, CancelKeepsTheTokensAndForwardsTheLast) {
 
 TEST_F(Engine, CancelledPrefillEndsAtOnceAndKeepsItsRows) {
   engine_options options;
-  options.prefill_tokens_per_step = 10;
+  options.pace.rows_max = 10;
   const auto e = engine::create(model_, options);
   const auto id = e->add(turn(prompt_, 16)).value();
   outcomes all;
@@ -423,6 +423,90 @@ TEST_F(Engine, RefusesRequestsThatCannotRun) {
   EXPECT_EQ(refusal(turn({5}, 1)), error_code::overloaded);
 }
 
+TEST_F(Engine, WhoIsRefusedIsToldWhenToComeBack) {
+  engine_options options;
+  options.max_sequences = 2;
+  const auto e = engine::create(model_, options);
+  ASSERT_TRUE(e->add(turn(prompt_, 60)));
+  e->step();
+  ASSERT_TRUE(e->add(turn(prompt_, 60)));
+  const auto refused = e->add(turn(prompt_, 60));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, error_code::overloaded);
+  EXPECT_GE(refused.error().retry_after_ms, 50u);
+  EXPECT_LE(refused.error().retry_after_ms, 30'000u);
+}
+
+TEST_F(Engine, OneOwnerCannotTakeAllPlacesNorCanBulk) {
+  engine_options options;
+  options.max_sequences = 4;
+  const auto e = engine::create(model_, options);
+  const auto begin = [&](const char* owner, bool bulk) {
+    auto r = turn(prompt_, bulk ? 0 : 20);
+    r.owner = owner;
+    r.bulk = bulk;
+    return e->add(r).has_value();
+  };
+  EXPECT_TRUE(begin("alice", true));
+  EXPECT_FALSE(begin("bob", true)) << "one quarter is for bulk";
+  EXPECT_TRUE(begin("alice", false));
+  EXPECT_TRUE(begin("alice", false));
+  EXPECT_FALSE(begin("alice", false)) << "three quarters are for one owner";
+  EXPECT_TRUE(begin("bob", false));
+  EXPECT_FALSE(begin("carol", false)) << "there are four";
+}
+
+TEST_F(Engine, ALongPromptLeavesTheOthersTheirToken) {
+  engine_options options;
+  options.pace.rows_max = 16;
+  const auto e = engine::create(model_, options);
+  const auto quick = e->add(turn({9, 8, 7}, 20)).value();
+  e->step();
+  sequence_request longer = turn(std::vector<token_id>(100, 5), 1);
+  longer.conversation = 2;
+  const auto slow = e->add(longer).value();
+  for (int step = 0; step < 6; ++step) {
+    const auto all = e->step();
+    ASSERT_EQ(all.size(), 2u);
+    for (const auto& p : all) {
+      if (p.sequence == quick) {
+        EXPECT_EQ(p.tokens.size(), 1u) << step;
+      }
+      if (p.sequence == slow) {
+        EXPECT_EQ(p.prompt_done, 16u * (step + 1));
+      }
+    }
+  }
+}
+
+TEST_F(Engine, AShortPromptDoesNotWaitForALongOneOfAnother) {
+  engine_options options;
+  options.pace.rows_max = 32;
+  const auto e = engine::create(model_, options);
+  sequence_request longer = turn(std::vector<token_id>(120, 5), 1);
+  longer.owner = "alice";
+  ASSERT_TRUE(e->add(longer));
+  sequence_request shorter = turn({1, 2, 3, 4, 5, 6, 7}, 1);
+  shorter.owner = "bob";
+  const auto id = e->add(shorter).value();
+  for (const auto& p : e->step())
+    if (p.sequence == id) {
+      EXPECT_EQ(p.tokens.size(), 1u);
+    }
+}
+
+TEST_F(Engine, ACancelTakesEffectWithTheNextStep) {
+  const auto e = engine::create(model_, {});
+  const auto id = e->add(turn(prompt_, 60)).value();
+  e->step();
+  e->step();
+  e->cancel(id);
+  const auto all = e->step();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].finished, finish_reason::cancelled);
+  EXPECT_EQ(e->stats().sequences, 0u);
+}
+
 TEST_F(Engine, CountsItsWork) {
   const auto e = engine::create(model_, {});
   EXPECT_TRUE(e->idle());
@@ -447,8 +531,7 @@ TEST_F(Engine, SaysWhereTheTimeOfItsStepsWent) {
   const auto seconds = e->stats().seconds;
   for (std::size_t part = 0; part < seconds.size(); ++part)
     EXPECT_GT(seconds[part], 0) << step_part_names[part];
-  EXPECT_LE(std::accumulate(seconds.begin(), seconds.end(), 0.0),
-            wall.count());
+  EXPECT_LE(std::accumulate(seconds.begin(), seconds.end(), 0.0), wall.count());
 }
 
 TEST_F(Engine, LogitsThatAreNoNumbersFailTheirSequenceAndNotTheEngine) {
