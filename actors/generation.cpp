@@ -69,7 +69,28 @@ position_t generation_state::rewritten_from() const {
   return first_position(chunk_of(std::min(turn_first, plan.stored)));
 }
 
+/// A new conversation need not capture what another one has under the same
+/// names.
 void generation_state::begin(const std::vector<token_id>& prompt) {
+  const bool asks = plan.options->capture && turn_first == 0 &&
+                    prompt.size() > chunk_positions;
+  return asks ? share(prompt) : submit(prompt);
+}
+
+/// A hit in the KV cache says nothing about activations: the ledger is asked.
+void generation_state::share(const std::vector<token_id>& prompt) {
+  find_shared_chunks question{record.id, chunk_keys(record.root, prompt), kept,
+                              plan.options->lens};
+  self->request(view->catalog, caf::infinite, std::move(question))
+      .then(
+          [this, prompt](const shared_chunks& found) {
+            shared = found.lens;
+            submit(prompt);
+          },
+          [this, prompt](const caf::error&) { submit(prompt); });
+}
+
+void generation_state::submit(const std::vector<token_id>& prompt) {
   const auto& options = *plan.options;
   auto request = std::make_shared<sequence_request>();
   request->conversation = record.id;
@@ -79,7 +100,11 @@ void generation_state::begin(const std::vector<token_id>& prompt) {
   const auto begin = rewritten_from();
   request->capture_from =
       options.capture ? std::min(log.capture_from(), begin) : begin;
-  if (plan.recompute_on_read) request->capture_required_from = begin;
+  if (!shared.empty())
+    request->capture_from =
+        first_position(static_cast<std::uint32_t>(shared.size()));
+  else if (plan.recompute_on_read)
+    request->capture_required_from = begin;
   request->tokens = log.ids();
   request->tokens.insert(request->tokens.end(), prompt.begin(), prompt.end());
   request->max_new_tokens = options.max_new_tokens;
@@ -117,9 +142,21 @@ void generation_state::record_prompt(std::vector<token_record> tokens) {
   }
   for (auto& t : tokens)
     touched.insert(log.append(std::move(t)));
+  for (std::uint32_t i = 0; i < shared.size(); ++i) {
+    auto& chunk = log.chunk(i);
+    chunk.embed = chunk.resid_post = chunk.final_norm = presence::present;
+    chunk.lens = shared[i];
+  }
   answer_first = log.size();
   for (auto index : touched)
     self->send(view->catalog, update_chunk{record.id, index, log.chunk(index)});
+}
+
+/// They are committed at once, as they are: the store has their values.
+void generation_state::refer_to_shared() {
+  for (std::uint32_t i = 0; i < shared.size(); ++i)
+    seal_without_rows(i);
+  commit_sealed();
 }
 
 /// The model says how far it had to go back.
@@ -127,8 +164,11 @@ void generation_state::begun(const sequence_admitted& admitted,
                              std::vector<token_record> tokens) {
   sealed_next = chunk_of(plan.options->capture ? admitted.capture_from
                                                : rewritten_from());
-  begin_at(sealed_next);
-  lens_end = std::min(turn_first, first_position(first_written));
+  // Shared chunks are this conversation's to write, and nobody's to capture.
+  begin_at(shared.empty() ? sealed_next : 0);
+  lens_end = shared.empty()
+                 ? std::min(turn_first, first_position(first_written))
+                 : first_position(sealed_next);
   record_prompt(std::move(tokens));
   sequence = admitted.id;
   ++record.turns;
@@ -136,6 +176,7 @@ void generation_state::begun(const sequence_admitted& admitted,
   record.state = turn_state::running;
   if (turn_first != 0)
     write({put_conversation{record}}, [](const result<ops_written>&) {});
+  refer_to_shared();
   if (cancel_wanted) cancel();
   for (auto& [promise, watch] : std::exchange(early, {}))
     promise.deliver(admit(watch));

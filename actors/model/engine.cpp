@@ -8,6 +8,7 @@
 #include <new>
 #include <stdexcept>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 
 #include "actors/lens/lens.hpp"
@@ -34,6 +35,9 @@ bool is_out_of_memory(const std::exception& e) {
 // Bounds of what a client that was refused is told to wait.
 constexpr double retry_ms_min = 50;
 constexpr double retry_ms_max = 30'000;
+
+// Positions that computing costs more than the copy of a page that is shared.
+constexpr std::uint32_t shared_min = 8;
 
 // One row of a step whose logits are wanted: for the next token, for the lens
 // of all layers, or both.
@@ -92,7 +96,10 @@ class engine_impl final : public engine {
   result<void> check(const sequence_request& request) const;
   result<void> admit(const sequence_request& request) const;
   error overloaded(const std::string& sentence) const;
+  std::uint32_t reusable_length(const sequence_request& request) const;
   kv_cache reusable_cache(const sequence_request& request);
+  std::optional<kv_cache> shared_cache(const sequence_request& request,
+                                       std::uint32_t own, std::uint32_t most);
   position_t first_captured(const sequence_request& request,
                             std::uint32_t cached) const;
   bool forward();
@@ -216,16 +223,44 @@ result<sequence_id> engine_impl::add(sequence_request request) {
 
 // Rows that are wanted must be computed, and the one before them too, for the
 // lens rates a token by it; at least one token is always forwarded.
-kv_cache engine_impl::reusable_cache(const sequence_request& r) {
+std::uint32_t engine_impl::reusable_length(const sequence_request& r) const {
   const auto last = static_cast<std::uint32_t>(r.tokens.size()) - 1;
-  const std::uint32_t common = idle_.common_prefix(r.conversation, r.tokens);
-  if (common == 0) return kv_cache(layers_.cache_shape());
-  std::uint32_t length = std::min(common, last);
   const position_t required = r.capture_required_from.value_or(r.capture_from);
-  if (r.capture) length = std::min(length, std::max(required, 1u) - 1);
+  return r.capture ? std::min(last, std::max(required, 1u) - 1) : last;
+}
+
+// The conversation's own cache, unless another one of its owner, idle or
+// running, holds more of what can be reused.
+kv_cache engine_impl::reusable_cache(const sequence_request& r) {
+  const std::uint32_t most = reusable_length(r);
+  const std::uint32_t own = idle_.common_prefix(r.conversation, r.tokens);
+  if (own < most)
+    if (auto shared = shared_cache(r, own, most)) return *std::move(shared);
+  if (own == 0) return kv_cache(layers_.cache_shape());
   // A request for the begin of what the cache holds leaves it as it is.
-  const bool keep = !r.keep_cache || common == r.tokens.size();
-  return idle_.take(r.conversation, length, keep);
+  const bool keep = !r.keep_cache || own == r.tokens.size();
+  return idle_.take(r.conversation, std::min(own, most), keep);
+}
+
+// What another conversation has beyond `own`, if it is worth a page's copy.
+std::optional<kv_cache> engine_impl::shared_cache(const sequence_request& r,
+                                                  std::uint32_t own,
+                                                  std::uint32_t most) {
+  const auto idle = idle_.longest_prefix(r.owner, r.tokens);
+  const sequence* running = nullptr;
+  std::uint32_t common = idle.length;
+  for (const auto& s : running_) {
+    if (s->owner() != r.owner) continue;
+    const auto done = s->tokens().first(s->forwarded());
+    const std::uint32_t length = common_length(r.tokens, done);
+    if (length <= common) continue;
+    running = s.get();
+    common = length;
+  }
+  const std::uint32_t length = std::min(common, most);
+  if (length < own + shared_min) return std::nullopt;
+  if (running != nullptr) return running->cache().prefix(length);
+  return idle_.take(idle.conversation, length, true);
 }
 
 // The first chunk whose rows, and the one before them, are computed.
@@ -503,7 +538,8 @@ std::vector<sequence_progress> engine_impl::report() {
     all.push_back(s->progress());
     if (!s->finished()) continue;
     if (s->keeps_cache())
-      idle_.put(s->conversation(), s->covered_tokens(), std::move(s->cache()));
+      idle_.put(s->conversation(), s->owner(), s->covered_tokens(),
+                std::move(s->cache()));
     s.reset();
   }
   std::erase(running_, nullptr);
@@ -516,8 +552,12 @@ engine_stats engine_impl::stats() const {
   now.idle_caches = static_cast<std::uint32_t>(idle_.count());
   now.kv_bytes_idle = idle_.bytes();
   now.seconds = memory_.clock.seconds();
+  std::unordered_set<const std::byte*> pages;  // that no idle cache has
   for (const auto& s : running_)
-    now.kv_bytes_running += s->cache().bytes();
+    for (const auto& page : s->cache().pages())
+      if (!idle_.holds(page.get())) pages.insert(page.get());
+  now.kv_bytes_running =
+      pages.size() * kv_cache(layers_.cache_shape()).page_bytes();
   return now;
 }
 

@@ -27,8 +27,10 @@
 namespace lamina {
 
 struct sequence_request {
-  std::uint64_t conversation = 0;    // whose KV cache may be reused and is kept
-  std::string owner;                 // whose turn in the queue it takes
+  std::uint64_t conversation = 0;  // whose KV cache is kept
+  /// Of the conversation: whose other KV caches may be reused, too, and whose
+  /// share of the steps it takes.
+  std::string owner;
   std::uint64_t session = 0;         // of the owner's, likewise
   bool bulk = false;                 // nobody waits for it: after the others
   std::vector<token_id> tokens;      // everything known: past turns and prompt
@@ -88,6 +90,7 @@ struct engine_options {
 struct engine_stats {
   std::uint32_t sequences = 0;
   std::uint32_t idle_caches = 0;
+  // Pages that several caches share count once; those of both kinds as idle.
   std::uint64_t kv_bytes_running = 0;
   std::uint64_t kv_bytes_idle = 0;
   std::uint64_t steps = 0;

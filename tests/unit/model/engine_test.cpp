@@ -162,10 +162,75 @@ TEST_F(Engine, ReusesTheLongestCommonPrefix) {
   EXPECT_EQ(o.tokens, answer_upto(4));
   again.tokens[20] ^= 1;  // diverges there
   EXPECT_EQ(run_one(*e, again).prompt_reused, 20u);
-  again.conversation = 2;  // never from another conversation
+  e->forget(1);
   EXPECT_EQ(run_one(*e, again).prompt_reused, 0u);
-  e->forget(2);
-  EXPECT_EQ(run_one(*e, again).prompt_reused, 0u);
+}
+
+TEST_F(Engine, AConversationTakesItsBeginningFromAnotherOfItsOwner) {
+  const auto e = engine::create(model_, {});
+  run_one(*e, turn(prompt_, 4));
+  sequence_request other = turn(prompt_, 8);
+  other.conversation = 2;
+  other.lens = lens_mode::eager;
+  other.capture_from = 16;
+  const auto shared = run_one(*e, other);
+  EXPECT_EQ(shared.prompt_reused, 15u) << "up to what is to be captured";
+  EXPECT_EQ(shared.tokens, answer_upto(8));
+  const auto alone = run_one(model_, other);
+  EXPECT_EQ(alone.prompt_reused, 0u);
+  EXPECT_EQ(shared.rows.size(), alone.rows.size()) << "none is missing";
+  expect_rows_near(shared, alone);
+  EXPECT_EQ(shared.lens.size(), alone.lens.size());
+  EXPECT_EQ(e->stats().idle_caches, 2u) << "the source keeps its own";
+  other.conversation = 3;
+  other.owner = "somebody else";
+  EXPECT_EQ(run_one(*e, other).prompt_reused, 0u);
+}
+
+TEST_F(Engine, ABeginningIsTakenFromARunningSequenceToo) {
+  const auto e = engine::create(model_, {});
+  const auto first = e->add(turn(prompt_, 16)).value();
+  outcomes all;
+  for (int i = 0; i < 4; ++i)
+    for (const auto& p : e->step())
+      all[first].take(p);
+  sequence_request other = turn(prompt_, 16);
+  other.conversation = 2;
+  other.capture = false;
+  other.tokens.insert(other.tokens.end(), {answer_[0], answer_[1], 7});
+  const auto second = e->add(other).value();
+  run(*e, all);
+  EXPECT_EQ(all[second].prompt_reused, prompt_.size() + 2);
+  EXPECT_EQ(all[first].tokens, answer_) << "the source does not notice";
+  EXPECT_EQ(all[second].tokens, run_one(model_, other).tokens);
+}
+
+TEST_F(Engine, PagesThatSeveralCachesShareAreCountedOnce) {
+  engine_options options;
+  const std::size_t page = 2 * 2 * 2 * 64 * 16 * sizeof(float);
+  options.kv_budget_bytes = 3 * page;
+  const auto e = engine::create(model_, options);
+  sequence_request r = turn(std::vector<token_id>(100, 5), 0);
+  r.capture = false;
+  run_one(*e, r);
+  EXPECT_EQ(e->stats().kv_bytes_idle, 2 * page);
+  r.conversation = 2;
+  r.tokens[80] = 6;
+  r.max_new_tokens = 1;
+  const auto id = e->add(r).value();
+  EXPECT_EQ(e->stats().kv_bytes_running, 0u) << "all of it is the other's";
+  e->step();
+  EXPECT_EQ(e->stats().kv_bytes_running, page) << "its own second page";
+  outcomes all;
+  run(*e, all);
+  EXPECT_EQ(all[id].prompt_reused, 80u);
+  EXPECT_EQ(e->stats().kv_bytes_running, 0u);
+  EXPECT_EQ(e->stats().kv_bytes_idle, 3 * page);
+  EXPECT_EQ(e->stats().idle_caches, 2u) << "they fit the budget";
+  e->forget(1);
+  EXPECT_EQ(e->stats().kv_bytes_idle, 2 * page) << "the first is in use";
+  r.tokens[80] = 7;
+  EXPECT_EQ(run_one(*e, r).prompt_reused, 80u);
 }
 
 TEST_F(Engine, RecomputationLeavesTheCacheToTheConversation) {
@@ -192,6 +257,7 @@ TEST_F(Engine, IdleCachesStayWithinTheBudget) {
   for (std::uint64_t conversation = 1; conversation <= 3; ++conversation) {
     sequence_request r = turn(prompt_, 0);
     r.conversation = conversation;
+    r.owner = std::to_string(conversation);
     run_one(*e, r);
   }
   EXPECT_EQ(e->stats().idle_caches, 2u);
@@ -200,6 +266,7 @@ TEST_F(Engine, IdleCachesStayWithinTheBudget) {
   r.capture = false;
   EXPECT_EQ(run_one(*e, r).prompt_reused, 0u);  // the oldest went
   r.conversation = 3;
+  r.owner = "3";
   EXPECT_GT(run_one(*e, r).prompt_reused, 0u);
 }
 
