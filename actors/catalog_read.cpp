@@ -58,11 +58,10 @@ result<std::shared_ptr<const positions_located>> locate_in(
 caf::result<locate_result> catalog_state::locate(const locate_positions& m) {
   reply_to<std::shared_ptr<const positions_located>> reply;
   auto promise = owe(reply);
-  with_chunks(
-      m.conversation, readable(m.conversation, m.who),
-      [m, reply](const result<entry*>& e) {
-        reply(e ? locate_in(*e.value(), m) : locate_result(e.error()));
-      });
+  with_chunks(m.conversation, readable(m.conversation, m.who),
+              [m, reply](const result<entry*>& e) {
+                reply(e ? locate_in(*e.value(), m) : locate_result(e.error()));
+              });
   return promise;
 }
 

@@ -38,20 +38,19 @@ template <class Result, class Work>
 lens_state::waiting promised(caf::typed_response_promise<Result> reply,
                              const Work& work, std::uint64_t bytes,
                              int threads) {
-  return {
-      bytes,
-      [reply, work, threads]() mutable -> std::uint32_t {
-        try {
-          reply.deliver(compute(work, threads));
-          return positions_of(work);
-        } catch (const std::exception& e) {
-          reply.deliver(Result(
-              fail(error_code::internal,
-                   std::string("the lens computation failed: ") + e.what())));
-          return 0;
-        }
-      },
-      [reply](const error& why) mutable { reply.deliver(Result(why)); }};
+  return {bytes,
+          [reply, work, threads]() mutable -> std::uint32_t {
+            try {
+              reply.deliver(compute(work, threads));
+              return positions_of(work);
+            } catch (const std::exception& e) {
+              reply.deliver(Result(fail(
+                  error_code::internal,
+                  std::string("the lens computation failed: ") + e.what())));
+              return 0;
+            }
+          },
+          [reply](const error& why) mutable { reply.deliver(Result(why)); }};
 }
 
 }  // namespace

@@ -31,8 +31,8 @@ TEST_F(SupervisorTest, StatusSaysWhereAModelsTimeWent) {
   start();
   complete_turn(turn("hello", 20));
   const auto seconds = status()["models"]["tiny"]["engine"]["seconds"];
-  for (const char* part : {"matmul", "attention", "capture", "sampling",
-                           "other", "waiting"})
+  for (const char* part :
+       {"matmul", "attention", "capture", "sampling", "other", "waiting"})
     EXPECT_GT(seconds.at(part).get<double>(), 0) << part;
 }
 

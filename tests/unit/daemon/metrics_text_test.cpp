@@ -36,9 +36,10 @@ json status() {
           {"requests",
            {{"kinds", {{"GetLens", took}}}, {"errors", {{"not_found", 7}}}}},
           {"models",
-           {{"a\"b", {{"health", "up"},
-             {"engine",
-              {{"tokens_decoded", 9}, {"seconds", {{"lens", 1.25}}}}}}}}},
+           {{"a\"b",
+             {{"health", "up"},
+              {"engine",
+               {{"tokens_decoded", 9}, {"seconds", {{"lens", 1.25}}}}}}}}},
           {"memory", {{"shards", {shard, shard}}}},
           {"store", {{"value_bytes", 4096}, {"unreadable", false}}},
           {"disk", {{"silent", "timeout"}}}};
