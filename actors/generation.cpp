@@ -18,6 +18,9 @@ namespace lamina {
 // ---- beginning --------------------------------------------------------------
 
 generation_state::~generation_state() {
+  // The model outlives it, and would keep the memory of each turn for the sake
+  // of who watched it.
+  if (plan.hosted.actor) self->demonitor(plan.hosted.actor.address());
   for (auto& [promise, watch] : early)
     promise.deliver(watch_result(
         fail(error_code::unavailable, "the turn ended before it began")));
