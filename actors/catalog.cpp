@@ -233,6 +233,51 @@ catalog_state::entry& catalog_state::add_entry(const principal& who,
   return e;
 }
 
+namespace {
+
+void note_quality(catalog_state::entry& e, quality of_turn) {
+  if (e.kept)
+    e.kept = std::max(*e.kept, of_turn);
+  else if (std::none_of(e.chunks->begin(), e.chunks->end(), has_activations))
+    e.kept = of_turn;
+}
+
+/// All sites, and as much of the lens as is wanted.
+bool suffices(const chunk_record& chunk, lens_mode wanted) {
+  for (const presence p : {chunk.embed, chunk.resid_post, chunk.final_norm})
+    if (p != presence::present) return false;
+  return chunk.lens == presence::present ||
+         (wanted == lens_mode::on_demand && chunk.lens == presence::on_demand);
+}
+
+}  // namespace
+
+/// A name stands for all tokens up to its chunk, so the first that differs ends
+/// the comparison.
+shared_chunks catalog_state::find_shared(const find_shared_chunks& m) const {
+  shared_chunks best;
+  const auto asker = entries.find(m.conversation);
+  if (asker == entries.end()) return best;
+  const auto owner = owner_of(asker->second.record);
+  for (const auto id : loaded) {
+    const auto it = entries.find(id);
+    if (it == entries.end() || id == m.conversation) continue;
+    const auto& e = it->second;
+    if (!e.chunks || e.removing || !e.kept || !owns(owner, e.record) ||
+        *e.kept > std::max(m.kept, quality::lossless))
+      continue;
+    shared_chunks found;
+    const auto count = std::min(e.chunks->size(), m.names.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto& chunk = (*e.chunks)[i];
+      if (chunk.name != m.names[i] || !suffices(chunk, m.lens)) break;
+      found.lens.push_back(chunk.lens);
+    }
+    if (found.lens.size() > best.lens.size()) best = std::move(found);
+  }
+  return best;
+}
+
 result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
   auto& r = e.record;
   if (e.busy())
@@ -251,10 +296,13 @@ result<turn_opened> catalog_state::start_turn(entry& e, const open_turn& m) {
     return fail(error_code::invalid_argument,
                 "the model now loaded as '" + r.model +
                     "' is another one than this conversation was written with");
+  if (m.options->capture)
+    note_quality(e, m.options->kept.value_or(hosted->second.kept));
   auto plan = std::make_shared<generation_plan>();
   plan->record = r;
   plan->chunks = *e.chunks;
   plan->options = m.options;
+  plan->session = m.session;
   plan->hosted = hosted->second;
   plan->view = view;
   plan->abandon_after = options.abandon_after;
@@ -416,6 +464,7 @@ catalog_self::behavior_type catalog(catalog_state::pointer self,
       [&state](const find_turn& m) { return state.turn_of(m); },
       [&state](const open_import& m) { return state.begin_import(m); },
       [&state](const find_import& m) { return state.import_of(m); },
+      [&state](const find_shared_chunks& m) { return state.find_shared(m); },
       [&state](const update_chunk& m) { state.update(m); },
       [&state](const mark_chunk& m) { state.mark(m); },
       [&state](const chunk_found& m) { state.found(m); },

@@ -80,6 +80,9 @@ struct catalog_state {
     std::vector<writer_actor> turns;  // it, and those still syncing
     import_actor import;              // the writer, when it is one
     position_t durable = 0;           // positions that are synced
+    /// The least quality of its captured turns, while all of them were since
+    /// the daemon started; none: it is not known.
+    std::optional<quality> kept;
     std::vector<fork_waiting> forks;  // wait for positions to be durable
     std::vector<std::function<void()>> when_synced;  // after the last turn
     bool cut = false;        // a turn died: what is known must be written
@@ -116,6 +119,7 @@ struct catalog_state {
   result<import_opened> begin_import(const open_import& m);
   result<import_opened> import_of(const find_import& m);
   result<turn_opened> turn_of(const find_turn& m);
+  shared_chunks find_shared(const find_shared_chunks& m) const;
   void update(const update_chunk& m);
   void mark(const mark_chunk& m);
   void found(const chunk_found& m);

@@ -208,6 +208,9 @@ void catalog_state::fork_now(entry& e, fork_waiting w) {
             auto& fork = entries[record.id];
             fork.record = record;
             fork.durable = record.positions;
+            if (auto source = entries.find(record.parent);
+                source != entries.end())
+              fork.kept = source->second.kept;
             w.reply(record_result(record));
           },
           [w](const caf::error& reason) {
@@ -242,6 +245,8 @@ void catalog_state::correct_found(entry& e, const chunk_found& m) {
   mark_chunk change{
       m.conversation,       m.index, m.name, news(m.activations, known),
       news(m.lens, c.lens), m.only};
+  // What was stored again may be kept less faithfully than a turn had asked.
+  if (change.activations == presence::present) e.kept.reset();
   if (change.activations || change.lens) correct(e, change);
 }
 

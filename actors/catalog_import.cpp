@@ -25,8 +25,7 @@ digest root_of_import(const import_declaration& declared,
 result<import_opened> catalog_state::begin_import(const open_import& m) {
   if (draining)
     return fail(error_code::unavailable, "the daemon is shutting down");
-  if (auto over = over_quota(m.who, true))
-    return fail(over->code, over->context);
+  if (auto over = over_quota(m.who, true)) return *over;
   std::uint32_t running = 0;
   for (const auto& [id, e] : entries)
     running += e.import ? 1 : 0;

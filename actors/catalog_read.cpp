@@ -58,12 +58,10 @@ result<std::shared_ptr<const positions_located>> locate_in(
 caf::result<locate_result> catalog_state::locate(const locate_positions& m) {
   reply_to<std::shared_ptr<const positions_located>> reply;
   auto promise = owe(reply);
-  with_chunks(
-      m.conversation, readable(m.conversation, m.who),
-      [m, reply](const result<entry*>& e) {
-        reply(e ? locate_in(*e.value(), m)
-                : locate_result(fail(e.error().code, e.error().context)));
-      });
+  with_chunks(m.conversation, readable(m.conversation, m.who),
+              [m, reply](const result<entry*>& e) {
+                reply(e ? locate_in(*e.value(), m) : locate_result(e.error()));
+              });
   return promise;
 }
 
@@ -76,8 +74,7 @@ caf::result<token_ids_result> catalog_state::ids(const get_token_ids& m) {
   auto promise = owe(reply);
   it->second.used = ++uses;
   load(m.conversation, it->second, [m, reply](const result<entry*>& e) {
-    if (!e)
-      return reply(token_ids_result(fail(e.error().code, e.error().context)));
+    if (!e) return reply(token_ids_result(e.error()));
     std::vector<token_id> ids;
     for (const auto& chunk : *e.value()->chunks)
       for (const auto& token : chunk.tokens)
@@ -117,8 +114,7 @@ caf::result<show_result> catalog_state::show(const show_conversation& m) {
   with_chunks(
       m.conversation, readable(m.conversation, m.who),
       [reply](const result<entry*>& e) {
-        if (!e)
-          return reply(show_result(fail(e.error().code, e.error().context)));
+        if (!e) return reply(show_result(e.error()));
         auto shown = std::make_shared<conversation_shown>();
         shown->record = e.value()->record;
         if (e.value()->busy()) shown->record.state = turn_state::running;

@@ -133,14 +133,14 @@ void disk_state::answer(std::size_t first_op, bool refused,
   for (auto& w : committing) {
     result<ops_written> reply = ops_written{};
     if (!outcome) {
-      reply = fail(outcome.error().code, outcome.error().context);
+      reply = outcome.error();
     } else {
       reply = ops_written{outcome.value().values_written,
                           outcome.value().values_shared,
                           outcome.value().bytes_written, refused};
       for (std::size_t i = 0; i < w.ops->size(); ++i)
         if (const auto& failed = outcome.value().failed[op + i])
-          reply = fail(failed->code, failed->context);
+          reply = *failed;
     }
     op += w.ops->size();
     w.reply.deliver(std::move(reply));
@@ -227,8 +227,7 @@ disk_self::behavior_type disk(disk_state::pointer self,
         return promise;
       },
       [self](const flush_disk&) -> result<ops_written> {
-        if (auto failed = self->state.commit())
-          return fail(failed->code, failed->context);
+        if (auto failed = self->state.commit()) return *failed;
         return ops_written{};
       },
       [self](const get_disk_status&) { return self->state.status; },

@@ -11,12 +11,16 @@
 #include "actors/messages/shard.hpp"
 #include "actors/messages/tokenizer.hpp"
 #include "actors/messages/tokens.hpp"
+#include "actors/principal.hpp"
 
 namespace lamina {
 
 // ---- beginning --------------------------------------------------------------
 
 generation_state::~generation_state() {
+  // The model outlives it, and would keep the memory of each turn for the sake
+  // of who watched it.
+  if (plan.hosted.actor) self->demonitor(plan.hosted.actor.address());
   for (auto& [promise, watch] : early)
     promise.deliver(watch_result(
         fail(error_code::unavailable, "the turn ended before it began")));
@@ -68,15 +72,42 @@ position_t generation_state::rewritten_from() const {
   return first_position(chunk_of(std::min(turn_first, plan.stored)));
 }
 
+/// A new conversation need not capture what another one has under the same
+/// names.
 void generation_state::begin(const std::vector<token_id>& prompt) {
+  const bool asks = plan.options->capture && turn_first == 0 &&
+                    prompt.size() > chunk_positions;
+  return asks ? share(prompt) : submit(prompt);
+}
+
+/// A hit in the KV cache says nothing about activations: the ledger is asked.
+void generation_state::share(const std::vector<token_id>& prompt) {
+  find_shared_chunks question{record.id, chunk_keys(record.root, prompt), kept,
+                              plan.options->lens};
+  self->request(view->catalog, caf::infinite, std::move(question))
+      .then(
+          [this, prompt](const shared_chunks& found) {
+            shared = found.lens;
+            submit(prompt);
+          },
+          [this, prompt](const caf::error&) { submit(prompt); });
+}
+
+void generation_state::submit(const std::vector<token_id>& prompt) {
   const auto& options = *plan.options;
   auto request = std::make_shared<sequence_request>();
   request->conversation = record.id;
+  request->owner = owner_of(record).name();
+  request->session = plan.session;
   request->capture = options.capture;
   const auto begin = rewritten_from();
   request->capture_from =
       options.capture ? std::min(log.capture_from(), begin) : begin;
-  if (plan.recompute_on_read) request->capture_required_from = begin;
+  if (!shared.empty())
+    request->capture_from =
+        first_position(static_cast<std::uint32_t>(shared.size()));
+  else if (plan.recompute_on_read)
+    request->capture_required_from = begin;
   request->tokens = log.ids();
   request->tokens.insert(request->tokens.end(), prompt.begin(), prompt.end());
   request->max_new_tokens = options.max_new_tokens;
@@ -114,9 +145,21 @@ void generation_state::record_prompt(std::vector<token_record> tokens) {
   }
   for (auto& t : tokens)
     touched.insert(log.append(std::move(t)));
+  for (std::uint32_t i = 0; i < shared.size(); ++i) {
+    auto& chunk = log.chunk(i);
+    chunk.embed = chunk.resid_post = chunk.final_norm = presence::present;
+    chunk.lens = shared[i];
+  }
   answer_first = log.size();
   for (auto index : touched)
     self->send(view->catalog, update_chunk{record.id, index, log.chunk(index)});
+}
+
+/// They are committed at once, as they are: the store has their values.
+void generation_state::refer_to_shared() {
+  for (std::uint32_t i = 0; i < shared.size(); ++i)
+    seal_without_rows(i);
+  commit_sealed();
 }
 
 /// The model says how far it had to go back.
@@ -124,8 +167,11 @@ void generation_state::begun(const sequence_admitted& admitted,
                              std::vector<token_record> tokens) {
   sealed_next = chunk_of(plan.options->capture ? admitted.capture_from
                                                : rewritten_from());
-  begin_at(sealed_next);
-  lens_end = std::min(turn_first, first_position(first_written));
+  // Shared chunks are this conversation's to write, and nobody's to capture.
+  begin_at(shared.empty() ? sealed_next : 0);
+  lens_end = shared.empty()
+                 ? std::min(turn_first, first_position(first_written))
+                 : first_position(sealed_next);
   record_prompt(std::move(tokens));
   sequence = admitted.id;
   ++record.turns;
@@ -133,6 +179,7 @@ void generation_state::begun(const sequence_admitted& admitted,
   record.state = turn_state::running;
   if (turn_first != 0)
     write({put_conversation{record}}, [](const result<ops_written>&) {});
+  refer_to_shared();
   if (cancel_wanted) cancel();
   for (auto& [promise, watch] : std::exchange(early, {}))
     promise.deliver(admit(watch));
@@ -152,8 +199,7 @@ watch_result generation_state::admit(const watch_turn& m) {
   // The answer goes out before the first tokens: they are a message to itself
   // away.
   self->send(self, abandon_due{++abandon_epoch});
-  if (failure && came_to_nothing())
-    return fail(failure->code, failure->context);
+  if (failure && came_to_nothing()) return *failure;
   viewer v;
   v.handle = m.viewer;
   v.next = std::min(m.from.value_or(turn_first), log.size());
@@ -260,7 +306,7 @@ void generation_state::fail_turn(const error& why) {
   spdlog::warn("generation: {}: {}", record.id, lamina::to_string(why));
   if (!early.empty()) watched = true;
   for (auto& [promise, watch] : std::exchange(early, {}))
-    promise.deliver(watch_result(fail(why.code, why.context)));
+    promise.deliver(watch_result(why));
   for (auto& [index, ready] : std::map(rows))
     seal(index, ready);
   if (sequence) flush_uncaptured();

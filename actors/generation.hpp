@@ -45,6 +45,7 @@ struct generation_plan {
   std::vector<chunk_record> chunks;
   position_t stored = 0;  // up to here they are on disk, or on their way
   std::shared_ptr<const turn_options> options;
+  std::uint64_t session = 0;  // that began it: shares the model fairly
   hosted_model hosted;
   view_ptr view;
   std::chrono::milliseconds abandon_after{10'000};
@@ -82,7 +83,10 @@ struct generation_state : conversation_writer {
       const std::vector<token_id>& ids) const;
   position_t rewritten_from() const;
   void begin(const std::vector<token_id>& prompt);
+  void share(const std::vector<token_id>& prompt);
+  void submit(const std::vector<token_id>& prompt);
   void record_prompt(std::vector<token_record> tokens);
+  void refer_to_shared();
   void begun(const sequence_admitted& admitted,
              std::vector<token_record> tokens);
   backpressure when_full() const;
@@ -145,6 +149,9 @@ struct generation_state : conversation_writer {
   generation_plan plan;       // its record and view are the writer's now
   position_t turn_first = 0;  // of this turn's first token
   position_t answer_first = 0;
+  /// Of its first chunks, which another conversation has captured: what the
+  /// ledger says of their lens.
+  std::vector<presence> shared;
   std::optional<sequence_id> sequence;
   std::map<std::uint32_t, ready_rows> rows;  // newest, of unsealed chunks
   ready_rows predecessor;         // the chunk before the next one to seal

@@ -142,6 +142,7 @@ using catalog_actor = caf::typed_actor<
     reacts_to<struct update_chunk>, reacts_to<struct mark_chunk>,
     reacts_to<struct chunk_found>, reacts_to<struct store_evicted>,
     reacts_to<struct close_turn>, reacts_to<struct positions_made_durable>,
+    answers<struct find_shared_chunks, struct shared_chunks>,
     answers<struct locate_positions,
             result<std::shared_ptr<const struct positions_located>>>,
     answers<struct get_token_ids, result<std::vector<token_id>>>,

@@ -50,9 +50,7 @@ lens_state::waiting promised(caf::typed_response_promise<Result> reply,
               return 0;
             }
           },
-          [reply](const error& why) mutable {
-            reply.deliver(Result(fail(why.code, why.context)));
-          }};
+          [reply](const error& why) mutable { reply.deliver(Result(why)); }};
 }
 
 }  // namespace

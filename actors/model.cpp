@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <caf/all.hpp>
-#include <chrono>
 #include <exception>
 #include <stdexcept>
 #include <utility>
@@ -35,6 +34,7 @@ sequence_begun model_state::begin(const begin_sequence& m) {
   sequence added{m.sink};
   added.waits = m.when_full == backpressure::wait;
   sequences.emplace(id, std::move(added));
+  if (!idle_since) idle_since = clock::now();
   self->monitor(m.sink);
   arm();
   return sequence_admitted{id, runner->captured_from(id)};
@@ -116,14 +116,23 @@ void model_state::credit(sequence_id id, std::uint64_t bytes) {
 }
 
 void model_state::timed_step() {
-  using clock = std::chrono::steady_clock;
   const auto begin = clock::now();
+  waiting_seconds = waiting();
+  idle_since.reset();
   step();
-  step_seconds += std::chrono::duration<double>(clock::now() - begin).count();
+  const auto end = clock::now();
+  step_seconds += std::chrono::duration<double>(end - begin).count();
+  if (!sequences.empty()) idle_since = end;
+}
+
+double model_state::waiting() const {
+  if (!idle_since) return waiting_seconds;
+  const std::chrono::duration<double> since = clock::now() - *idle_since;
+  return waiting_seconds + since.count();
 }
 
 model_status model_state::status() const {
-  model_status result{runner->stats(), 0, 0, step_seconds};
+  model_status result{runner->stats(), 0, 0, step_seconds, waiting()};
   for (const auto& [id, s] : sequences) {
     result.in_flight_bytes += s.in_flight_bytes;
     result.paused += s.paused;

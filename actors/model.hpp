@@ -14,6 +14,7 @@
 #pragma once
 
 #include <caf/stateful_actor.hpp>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -46,6 +47,7 @@ using model_self = model_actor::extend<reacts_to<step_due>>;
 
 struct model_state {
   using pointer = model_self::stateful_pointer<model_state>;
+  using clock = std::chrono::steady_clock;
 
   struct sequence {
     sequence_sink sink;
@@ -62,6 +64,7 @@ struct model_state {
   sequence_begun begin(const begin_sequence& m);
   void step();
   void timed_step();
+  double waiting() const;
   void deliver(sequence_progress progress);
   void credit(sequence_id id, std::uint64_t bytes);
   void cancel(sequence_id id);
@@ -75,7 +78,11 @@ struct model_state {
   pointer self;
   model_actor_options options;
   std::unique_ptr<engine> runner;
-  double step_seconds = 0;  // spent in steps
+  double step_seconds = 0;     // spent in steps
+  double waiting_seconds = 0;  // before `idle_since`
+  // The end of the last step, or the first sequence's begin, while there are
+  // sequences.
+  std::optional<clock::time_point> idle_since;
   std::map<sequence_id, sequence> sequences;
   std::string dies_because = "the model actor stopped";
   std::optional<std::string> fault;

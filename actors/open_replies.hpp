@@ -29,7 +29,7 @@ class open_replies {
   reply_to<Value> add(caf::typed_response_promise<result<Value>> promise) {
     const auto key = ++newest_;
     open_[key] = [promise](const error& why) mutable {
-      promise.deliver(result<Value>(fail(why.code, why.context)));
+      promise.deliver(result<Value>(why));
     };
     return [this, key, promise](result<Value> answer) mutable {
       if (open_.erase(key) != 0) promise.deliver(std::move(answer));

@@ -185,6 +185,7 @@ load_rows activations_request_state::rows_of(const part& p) const {
   load.position_end = ask->position_end;
   load.restore = at.activations != presence::never_asked;
   load.exact = ask->exact;
+  load.session = ctx.session.id();
   load.urgent = ask->position_end - ask->position_begin <= click_positions_max;
   if (auto hosted = ctx.view->models.find(record.model);
       hosted != ctx.view->models.end())

@@ -187,6 +187,7 @@ load_rows lens_request_state::rows_of(const digest& chunk, std::uint32_t index,
   load.slots.resize(record.shape.layers + 1);
   std::iota(load.slots.begin(), load.slots.end(), 0u);
   load.exact = true;
+  load.session = ctx.session.id();
   load.urgent = is_click();
   // The last one is rated by its next token's row.
   const auto& last = groups.back().back();

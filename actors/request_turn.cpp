@@ -73,6 +73,7 @@ void turn_request_state::generate(const wire::GenerateT& g) {
   open_turn open;
   open.who = ctx.who;
   open.model = g.model;
+  open.session = ctx.session.id();
   if (!g.conversation.empty()) {
     auto id = read_conversation(g.conversation);
     if (!id) return send_error(self, ctx, id.error());

@@ -172,7 +172,7 @@ void rows_state::decode_share(std::size_t share,
       [this](const values_decoded& decoded) { take_share(decoded); },
       [this](const caf::error& e) {
         const auto why = no_answer("decoder", e);
-        take_share(fail(why.code, why.context));
+        take_share(why);
       });
 }
 
@@ -216,7 +216,7 @@ void rows_state::take_decoded() {
 
 /// `because`: why the stored rows are not enough, for the error if this fails.
 void rows_state::recompute(const error& because) {
-  if (wanted.stored_only) return answer(fail(because.code, because.context));
+  if (wanted.stored_only) return answer(because);
   if (wanted.brought)
     return answer(fail(
         because.code,
@@ -238,8 +238,7 @@ void rows_state::recompute(const error& because) {
                 get_token_ids{wanted.conversation, window_end()})
       .then(
           [this, model](const token_ids_result& ids) {
-            if (!ids)
-              return answer(fail(ids.error().code, ids.error().context));
+            if (!ids) return answer(ids.error());
             prefill(ids.value(), model);
           },
           [this](const caf::error& e) { answer(no_answer("catalog", e)); });
@@ -266,6 +265,9 @@ void rows_state::prefill(std::vector<token_id> tokens,
   recomputed.clear();  // it does not reach as far
   auto request = std::make_shared<sequence_request>();
   request->conversation = wanted.conversation;
+  request->owner = wanted.owner;
+  request->session = wanted.session;
+  request->bulk = !wanted.urgent;
   request->tokens = std::move(tokens);
   request->capture_from = first_position(wanted.chunk);
   request->lens = lens_mode::on_demand;
@@ -275,7 +277,7 @@ void rows_state::prefill(std::vector<token_id> tokens,
                 begin_sequence{request, sequence_sink(self)})
       .then(
           [this](const sequence_begun& begun) {
-            if (!begun) answer(fail(begun.error().code, begun.error().context));
+            if (!begun) answer(begun.error());
           },
           [this](const caf::error& e) { answer(no_answer("model", e)); });
 }
@@ -315,9 +317,7 @@ rows_self::behavior_type rows_in_windows(rows_state::pointer self,
   return {
       [&state](const load_rows& m) { return state.load(m); },
       [&state](const sequence_advanced& m) { state.advance(*m.progress); },
-      [&state](const sequence_failed& m) {
-        state.answer(fail(m.reason.code, m.reason.context));
-      },
+      [&state](const sequence_failed& m) { state.answer(m.reason); },
   };
 }
 

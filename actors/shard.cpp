@@ -145,7 +145,7 @@ void shard_state::values_arrived(const find_values& m,
   auto waiting = std::move(reading_values[m.keys]);
   reading_values.erase(m.keys);
   auto answer = [&]() -> result<values_found> {
-    if (!read) return fail(read.error().code, read.error().context);
+    if (!read) return read.error();
     return values_found{{}, read.value(), answer_source::disk};
   };
   if (read) {

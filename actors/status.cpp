@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <caf/all.hpp>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <utility>
 
 #include "actors/messages/catalog.hpp"
@@ -81,6 +83,22 @@ json to_json(const shard_status& s) {
           {"misses", s.misses},
           {"evictions", s.evictions}};
 }
+double whole_microseconds(double seconds) {
+  return std::round(seconds * 1e6) / 1e6;
+}
+/// What the engine has not said of its steps went into delivering them.
+json seconds_of(const model_status& s) {
+  json parts = json::object();
+  const auto& known = s.engine.seconds;
+  const double delivering =
+      s.step_seconds - std::accumulate(known.begin(), known.end(), 0.0);
+  for (std::size_t i = 0; i < known.size(); ++i)
+    parts[std::string(step_part_names[i])] = whole_microseconds(known[i]);
+  parts["other"] = whole_microseconds(
+      known[static_cast<std::size_t>(step_part::other)] + delivering);
+  parts["waiting"] = whole_microseconds(s.waiting_seconds);
+  return parts;
+}
 json to_json(const model_status& s) {
   return {{"sequences", s.engine.sequences},
           {"idle_caches", s.engine.idle_caches},
@@ -90,7 +108,8 @@ json to_json(const model_status& s) {
           {"tokens_prefilled", s.engine.tokens_prefilled},
           {"tokens_decoded", s.engine.tokens_decoded},
           {"in_flight_bytes", s.in_flight_bytes},
-          {"paused", s.paused}};
+          {"paused", s.paused},
+          {"seconds", seconds_of(s)}};
 }
 json to_json(const request_statistics& s) {
   json kinds = json::object();

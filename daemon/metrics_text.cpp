@@ -146,6 +146,11 @@ void write_models(exposition& out, const json& s) {
   for (const auto& [name, model] : models.items())
     out.line({{"model", name}}, model.value("health", "") == "up" ? "1" : "0");
   each("lamina_model_steps_total", "/engine/steps");
+  out.begin("lamina_model_seconds_total");
+  for (const auto& [name, model] : models.items())
+    for (const auto& [part, seconds] :
+         member(member(model, "engine"), "seconds").items())
+      out.line({{"model", name}, {"part", part}}, seconds.dump());
   out.begin("lamina_tokens_total");
   for (const auto& [name, model] : models.items()) {
     out.number(model, "/engine/tokens_prefilled",
@@ -224,6 +229,8 @@ const std::vector<metric>& metrics() {
        "Requests that ended with an error, by its code"},
       {"lamina_model_up", "gauge", "1 when the model can be asked"},
       {"lamina_model_steps_total", "counter", "Forward passes"},
+      {"lamina_model_seconds_total", "counter",
+       "Where the time of the steps went, and between them"},
       {"lamina_tokens_total", "counter", "Tokens that went through the model"},
       {"lamina_sequences", "gauge", "Turns that the engine runs"},
       {"lamina_sequences_paused", "gauge", "Of these, waiting for the disk"},

@@ -22,6 +22,7 @@ struct open_turn {
   std::string model;
   conversation_id conversation = 0;  // 0: a new one
   std::shared_ptr<const struct turn_options> options;
+  std::uint64_t session = 0;  // that begins it
 };
 
 struct find_turn {

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "actors/chunks/digest.hpp"
+#include "actors/codec/quality.hpp"
 #include "actors/messages/message.hpp"
 #include "actors/store/eviction.hpp"
 #include "actors/store/records.hpp"
@@ -41,6 +43,21 @@ struct chunk_found {
   std::optional<presence> activations;
   std::optional<presence> lens;
   std::optional<site> only{};  // of the activations' sites; none: all
+};
+
+/// Asked by a new conversation: which of its first chunks need not be captured,
+/// because another one of its owner has them, at least as faithfully.
+struct find_shared_chunks {
+  conversation_id conversation = 0;
+  std::vector<digest> names;  // of its full chunks, from the first
+  quality kept = quality::lossless;
+  lens_mode lens = lens_mode::deferred;  // on demand: records may be missing
+};
+
+/// Of the leading chunks whose activations are all there, what the ledger says
+/// of their lens.
+struct shared_chunks {
+  std::vector<presence> lens;
 };
 
 /// Everything of the conversation up to here is synced.

@@ -24,7 +24,7 @@ using acknowledgement = result<acknowledged>;
 /// The same failure as the result of another type.
 template <class T>
 result<T> failed_with(const error& e) {
-  return fail(e.code, e.context);
+  return e;
 }
 
 /// Found by argument-dependent lookup for every type of ours, and for the

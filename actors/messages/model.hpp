@@ -78,7 +78,8 @@ struct model_status {
   engine_stats engine;
   std::uint64_t in_flight_bytes = 0;
   std::uint32_t paused = 0;
-  double step_seconds = 0;  // spent in the engine since the actor started
+  double step_seconds = 0;     // spent in steps since the actor started
+  double waiting_seconds = 0;  // between them, while there were sequences
 };
 
 }  // namespace lamina

@@ -9,6 +9,7 @@
 #include "actors/codec/quality.hpp"
 #include "actors/messages/answer_source.hpp"
 #include "actors/messages/message.hpp"
+#include "actors/principal.hpp"
 #include "actors/store/records.hpp"
 #include "protocol/site.hpp"
 
@@ -17,6 +18,8 @@ namespace lamina {
 /// Rows of one chunk, from wherever they can be had.
 struct load_rows {
   conversation_id conversation = 0;
+  std::string owner;          // whose turn a recomputation takes
+  std::uint64_t session = 0;  // of theirs, likewise
   std::string model;
   digest root;  // a model of another origin must not recompute
   capture_shape shape;
@@ -42,6 +45,7 @@ struct load_rows {
                       std::uint32_t begin, std::uint32_t end) {
     load_rows load;
     load.conversation = record.id;
+    load.owner = owner_of(record).name();
     load.model = record.model;
     load.root = record.root;
     load.shape = record.shape;

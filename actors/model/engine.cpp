@@ -3,12 +3,16 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <chrono>
+#include <limits>
 #include <new>
 #include <stdexcept>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 
 #include "actors/lens/lens.hpp"
+#include "actors/model/fair_shares.hpp"
 #include "actors/model/kernels/team.hpp"
 #include "actors/model/kv_store.hpp"
 #include "actors/model/loaded_model.hpp"
@@ -27,6 +31,13 @@ bool is_out_of_memory(const std::exception& e) {
   return what.find("not enough memory") != what.npos ||
          what.find("can't allocate memory") != what.npos;
 }
+
+// Bounds of what a client that was refused is told to wait.
+constexpr double retry_ms_min = 50;
+constexpr double retry_ms_max = 30'000;
+
+// Positions that computing costs more than the copy of a page that is shared.
+constexpr std::uint32_t shared_min = 8;
 
 // One row of a step whose logits are wanted: for the next token, for the lens
 // of all layers, or both.
@@ -53,7 +64,8 @@ class engine_impl final : public engine {
       : model_(std::move(m)),
         layers_(model_->layers()),
         options_(options),
-        idle_(options.kv_budget_bytes) {}
+        idle_(options.kv_budget_bytes),
+        pace_(options.pace) {}
 
   result<sequence_id> add(sequence_request request) override;
   std::vector<sequence_progress> step() override;
@@ -79,14 +91,21 @@ class engine_impl final : public engine {
   }
 
  private:
+  step_clock& clock() { return memory_.clock; }
   sequence* find(sequence_id id);
   result<void> check(const sequence_request& request) const;
+  result<void> admit(const sequence_request& request) const;
+  error overloaded(const std::string& sentence) const;
+  std::uint32_t reusable_length(const sequence_request& request) const;
   kv_cache reusable_cache(const sequence_request& request);
+  std::optional<kv_cache> shared_cache(const sequence_request& request,
+                                       std::uint32_t own, std::uint32_t most);
   position_t first_captured(const sequence_request& request,
                             std::uint32_t cached) const;
   bool forward();
   void make_plan();
-  void count_prefilled();
+  void share_out();
+  void count_rows();
   void make_room(const char* what);
   void run_heads();
   void collect_jobs();
@@ -106,15 +125,21 @@ class engine_impl final : public engine {
   const architecture& layers_;
   engine_options options_;
   kv_store idle_;
+  prefill_pace pace_;
+  fair_shares shares_;
   sequences running_;
   sequence_id last_id_ = 0;
   engine_stats stats_;
+  double step_seconds_ = 0;      // of the last step
+  std::uint32_t decoded_ = 0;    // rows of this step
+  std::uint32_t prefilled_ = 0;  // likewise
   // Kept between steps, so that steady state allocates little.
   step_plan plan_;
   chunk_writer writer_;
   forward_memory memory_;
   std::vector<float> residuals_;
   std::vector<float> logits_;
+  std::vector<prefill_claim> claims_;  // in the order of running_
   std::vector<head_job> jobs_;
   std::vector<lens_row> lens_rows_;
   std::vector<distribution> summaries_;
@@ -153,11 +178,42 @@ result<void> engine_impl::check(const sequence_request& r) const {
   return check_stops(r.stop);
 }
 
+// Nobody takes all places: others could not even begin.
+result<void> engine_impl::admit(const sequence_request& r) const {
+  const std::size_t most = options_.max_sequences;
+  if (running_.size() >= most)
+    return overloaded(std::to_string(running_.size()) +
+                      " sequences are running");
+  const auto count = [&](auto among) {
+    return static_cast<std::size_t>(
+        std::count_if(running_.begin(), running_.end(), among));
+  };
+  const auto own = count([&](const auto& s) { return s->owner() == r.owner; });
+  if (own >= most - most / 4)
+    return overloaded(std::to_string(own) + " sequences of " +
+                      (r.owner.empty() ? "one owner" : r.owner) +
+                      " are running, which is as many as one owner may have");
+  const auto bulk = count([](const auto& s) { return s->bulk(); });
+  if (r.bulk && bulk >= std::max<std::size_t>(most / 4, 1))
+    return overloaded(std::to_string(bulk) + " recomputations are running");
+  return success();
+}
+
+// Whoever is refused comes back when the first of those that run has ended, if
+// none ends before its time.
+error engine_impl::overloaded(const std::string& sentence) const {
+  std::uint32_t tokens = std::numeric_limits<std::uint32_t>::max();
+  for (const auto& s : running_)
+    tokens = std::min(tokens, s->tokens_left() + 1);
+  const double ms = running_.empty() ? 0 : 1e3 * step_seconds_ * tokens;
+  return {
+      error_code::overloaded, sentence,
+      static_cast<std::uint32_t>(std::clamp(ms, retry_ms_min, retry_ms_max))};
+}
+
 result<sequence_id> engine_impl::add(sequence_request request) {
   BOOST_OUTCOME_TRYV(check(request));
-  if (running_.size() >= options_.max_sequences)
-    return fail(error_code::overloaded,
-                std::to_string(running_.size()) + " sequences are running");
+  BOOST_OUTCOME_TRYV(admit(request));
   kv_cache cache = reusable_cache(request);
   request.capture_from = first_captured(request, cache.length());
   running_.push_back(std::make_unique<sequence>(++last_id_, std::move(request),
@@ -167,16 +223,44 @@ result<sequence_id> engine_impl::add(sequence_request request) {
 
 // Rows that are wanted must be computed, and the one before them too, for the
 // lens rates a token by it; at least one token is always forwarded.
-kv_cache engine_impl::reusable_cache(const sequence_request& r) {
+std::uint32_t engine_impl::reusable_length(const sequence_request& r) const {
   const auto last = static_cast<std::uint32_t>(r.tokens.size()) - 1;
-  const std::uint32_t common = idle_.common_prefix(r.conversation, r.tokens);
-  if (common == 0) return kv_cache(layers_.cache_shape());
-  std::uint32_t length = std::min(common, last);
   const position_t required = r.capture_required_from.value_or(r.capture_from);
-  if (r.capture) length = std::min(length, std::max(required, 1u) - 1);
+  return r.capture ? std::min(last, std::max(required, 1u) - 1) : last;
+}
+
+// The conversation's own cache, unless another one of its owner, idle or
+// running, holds more of what can be reused.
+kv_cache engine_impl::reusable_cache(const sequence_request& r) {
+  const std::uint32_t most = reusable_length(r);
+  const std::uint32_t own = idle_.common_prefix(r.conversation, r.tokens);
+  if (own < most)
+    if (auto shared = shared_cache(r, own, most)) return *std::move(shared);
+  if (own == 0) return kv_cache(layers_.cache_shape());
   // A request for the begin of what the cache holds leaves it as it is.
-  const bool keep = !r.keep_cache || common == r.tokens.size();
-  return idle_.take(r.conversation, length, keep);
+  const bool keep = !r.keep_cache || own == r.tokens.size();
+  return idle_.take(r.conversation, std::min(own, most), keep);
+}
+
+// What another conversation has beyond `own`, if it is worth a page's copy.
+std::optional<kv_cache> engine_impl::shared_cache(const sequence_request& r,
+                                                  std::uint32_t own,
+                                                  std::uint32_t most) {
+  const auto idle = idle_.longest_prefix(r.owner, r.tokens);
+  const sequence* running = nullptr;
+  std::uint32_t common = idle.length;
+  for (const auto& s : running_) {
+    if (s->owner() != r.owner) continue;
+    const auto done = s->tokens().first(s->forwarded());
+    const std::uint32_t length = common_length(r.tokens, done);
+    if (length <= common) continue;
+    running = s.get();
+    common = length;
+  }
+  const std::uint32_t length = std::min(common, most);
+  if (length < own + shared_min) return std::nullopt;
+  if (running != nullptr) return running->cache().prefix(length);
+  return idle_.take(idle.conversation, length, true);
 }
 
 // The first chunk whose rows, and the one before them, are computed.
@@ -193,11 +277,20 @@ bool engine_impl::idle() const {
 
 std::vector<sequence_progress> engine_impl::step() {
   if (idle()) return {};
+  const auto begin = std::chrono::steady_clock::now();
   ++stats_.steps;
+  decoded_ = prefilled_ = 0;
+  clock().start();
   while (!forward())
     continue;
   if (!plan_.tokens.empty()) run_heads();
-  return report();
+  auto all = report();
+  clock().lap(step_part::other);
+  const std::chrono::duration<double> took =
+      std::chrono::steady_clock::now() - begin;
+  step_seconds_ = took.count();
+  pace_.took(decoded_, prefilled_, step_seconds_);
+  return all;
 }
 
 // Plans the step and runs the layers; false when memory ran out and room was
@@ -208,14 +301,16 @@ bool engine_impl::forward() {
     make_plan();
     if (plan_.tokens.empty()) return true;
     writer_.prepare(plan_, model_->shape());
+    clock().lap(step_part::other);
     layers_.forward(plan_.tokens, plan_.spans, memory_, writer_);
   } catch (const std::exception& e) {
     if (!is_out_of_memory(e)) throw;
     plan_.undo();
     make_room(e.what());
+    clock().lap(step_part::other);
     return false;
   }
-  count_prefilled();
+  count_rows();
   for (sequence* s : plan_.owners)
     s->settle();
   return true;
@@ -231,34 +326,50 @@ void engine_impl::make_room(const char* what) {
                    std::string("no memory for the next step: ") + what});
 }
 
-void engine_impl::count_prefilled() {
+void engine_impl::count_rows() {
   for (std::size_t i = 0; i < plan_.spans.size(); ++i) {
     const step_span& span = plan_.spans[i];
     const std::uint32_t prompt = plan_.owners[i]->prompt_length();
-    stats_.tokens_prefilled +=
+    const std::uint32_t of_prompt =
         std::min(span.first + span.count, std::max(prompt, span.first)) -
         span.first;
+    prefilled_ += of_prompt;
+    decoded_ += span.count - of_prompt;
+  }
+  stats_.tokens_prefilled += prefilled_;
+}
+
+// Every sequence that decodes gets its token; the others share what the step
+// may prefill.
+void engine_impl::make_plan() {
+  plan_.clear();
+  share_out();
+  const prefill_claim* claim = claims_.data();
+  for (const auto& s : running_) {
+    if (s->paused() || s->finished()) continue;
+    const std::size_t count = s->pending().size() == 1 ? 1 : (claim++)->granted;
+    if (count != 0) plan_.add(*s, count);
   }
 }
 
-// Every decoding sequence gets its token; prefills share what the step allows,
-// first come, first served.
-void engine_impl::make_plan() {
-  plan_.clear();
-  std::size_t prefill_left =
-      std::max<std::uint32_t>(options_.prefill_tokens_per_step, 1);
+void engine_impl::share_out() {
+  claims_.clear();
+  bool beside = false;  // somebody waits, but not for these
+  bool awaited = false;
   for (const auto& s : running_) {
     if (s->paused() || s->finished()) continue;
-    const std::size_t wanted = s->pending().size();
-    const std::size_t count = wanted == 1 ? 1 : std::min(wanted, prefill_left);
-    if (count == 0) continue;
-    if (wanted > 1) prefill_left -= count;
-    plan_.add(*s, count);
+    const auto wanted = static_cast<std::uint32_t>(s->pending().size());
+    beside |= wanted == 1;
+    if (wanted == 1) continue;
+    awaited |= !s->bulk();
+    claims_.push_back({&s->owner(), s->session(), s->bulk(), wanted});
   }
+  shares_.divide(claims_, pace_.rows(beside || !awaited));
 }
 
 void engine_impl::run_heads() {
   collect_jobs();
+  clock().lap(step_part::other);
   // Slices bound the memory of logits; decoding fits into one.
   const std::size_t rows_max =
       std::size_t{lens_slice_positions(model_->description().layers,
@@ -309,12 +420,16 @@ bool engine_impl::run_head(std::span<const head_job> jobs) {
   } catch (const std::exception& e) {
     if (!is_out_of_memory(e)) throw;
     make_room(e.what());
+    clock().lap(step_part::other);
     return false;
   }
   summarise_rows();
+  clock().lap(step_part::lens);
   sample_tokens(jobs);
+  clock().lap(step_part::sampling);
   rate_rows();
   take_rows(jobs);
+  clock().lap(step_part::lens);
   return true;
 }
 
@@ -338,6 +453,11 @@ void engine_impl::compute_logits(std::span<const head_job> jobs) {
     to = to.subspan(size);
   }
   head.logits(residuals_, rows, logits_, omp_get_max_threads());
+  // A position that is sampled needs one row of logits anyway.
+  const auto sampled = static_cast<double>(
+      std::count_if(jobs.begin(), jobs.end(),
+                    [](const head_job& job) { return job.sample; }));
+  clock().lap(step_part::matmul, sampled / rows, step_part::lens);
 }
 
 // What the lens wants of each row, all rows at once: a decoding sequence has
@@ -418,7 +538,8 @@ std::vector<sequence_progress> engine_impl::report() {
     all.push_back(s->progress());
     if (!s->finished()) continue;
     if (s->keeps_cache())
-      idle_.put(s->conversation(), s->covered_tokens(), std::move(s->cache()));
+      idle_.put(s->conversation(), s->owner(), s->covered_tokens(),
+                std::move(s->cache()));
     s.reset();
   }
   std::erase(running_, nullptr);
@@ -430,8 +551,13 @@ engine_stats engine_impl::stats() const {
   now.sequences = static_cast<std::uint32_t>(running_.size());
   now.idle_caches = static_cast<std::uint32_t>(idle_.count());
   now.kv_bytes_idle = idle_.bytes();
+  now.seconds = memory_.clock.seconds();
+  std::unordered_set<const std::byte*> pages;  // that no idle cache has
   for (const auto& s : running_)
-    now.kv_bytes_running += s->cache().bytes();
+    for (const auto& page : s->cache().pages())
+      if (!idle_.holds(page.get())) pages.insert(page.get());
+  now.kv_bytes_running =
+      pages.size() * kv_cache(layers_.cache_shape()).page_bytes();
   return now;
 }
 

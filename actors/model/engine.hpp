@@ -18,14 +18,21 @@
 #include "actors/chunks/lens_record.hpp"
 #include "actors/chunks/raw_chunk.hpp"
 #include "actors/model/model.hpp"
+#include "actors/model/prefill_pace.hpp"
 #include "actors/model/sampling.hpp"
+#include "actors/model/step_clock.hpp"
 #include "protocol/error.hpp"
 #include "protocol/site.hpp"
 
 namespace lamina {
 
 struct sequence_request {
-  std::uint64_t conversation = 0;    // whose KV cache may be reused and is kept
+  std::uint64_t conversation = 0;  // whose KV cache is kept
+  /// Of the conversation: whose other KV caches may be reused, too, and whose
+  /// share of the steps it takes.
+  std::string owner;
+  std::uint64_t session = 0;         // of the owner's, likewise
+  bool bulk = false;                 // nobody waits for it: after the others
   std::vector<token_id> tokens;      // everything known: past turns and prompt
   std::uint32_t max_new_tokens = 0;  // 0: only prefill (recomputation)
   std::vector<std::string> stop;
@@ -75,18 +82,21 @@ struct sequence_progress {
 
 struct engine_options {
   std::size_t kv_budget_bytes = std::size_t{1} << 30;  // idle caches
-  std::uint32_t max_sequences = 64;
-  std::uint32_t prefill_tokens_per_step = 512;
+  /// At once; three quarters of them at most of one owner, one quarter bulk.
+  std::uint32_t max_sequences = 128;
+  pace_limits pace;  // what a step prefills
 };
 
 struct engine_stats {
   std::uint32_t sequences = 0;
   std::uint32_t idle_caches = 0;
+  // Pages that several caches share count once; those of both kinds as idle.
   std::uint64_t kv_bytes_running = 0;
   std::uint64_t kv_bytes_idle = 0;
   std::uint64_t steps = 0;
   std::uint64_t tokens_prefilled = 0;
   std::uint64_t tokens_decoded = 0;
+  step_seconds seconds{};  // spent in steps, by part
 };
 
 class engine {
@@ -95,7 +105,8 @@ class engine {
 
   virtual ~engine() = default;
 
-  /// Joins at the next step. context_full, overloaded, invalid_argument.
+  /// Joins at the next step. context_full, invalid_argument; overloaded, with
+  /// the time after which the first of those that run may have ended.
   virtual result<sequence_id> add(sequence_request request) = 0;
 
   /// Where the capture of a sequence that was just added begins.

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "protocol/site.hpp"
@@ -31,6 +32,13 @@ class kv_cache {
   const kv_shape& shape() const { return shape_; }
   std::uint32_t length() const { return length_; }
   std::size_t bytes() const { return pages_.size() * page_bytes(); }
+
+  /// Its pages, which other caches may share: whoever adds up caches counts
+  /// each once.
+  std::span<const std::shared_ptr<std::byte[]>> pages() const { return pages_; }
+  std::size_t page_bytes() const {
+    return std::size_t{2} * shape_.layers * shape_.heads * head_bytes();
+  }
 
   /// Makes room for positions length() .. length() + count - 1 and counts
   /// them as held; the forward pass fills them layer by layer.
@@ -61,9 +69,6 @@ class kv_cache {
   std::size_t head_bytes() const {
     return std::size_t{page_positions} * shape_.head_dim *
            size_of(shape_.element);
-  }
-  std::size_t page_bytes() const {
-    return std::size_t{2} * shape_.layers * shape_.heads * head_bytes();
   }
   std::size_t offset(std::uint32_t layer, std::uint32_t which,
                      std::uint32_t head) const {

@@ -6,6 +6,12 @@
 
 namespace lamina {
 
+std::uint32_t common_length(std::span<const token_id> a,
+                            std::span<const token_id> b) {
+  const auto differ = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  return static_cast<std::uint32_t>(differ.first - a.begin());
+}
+
 kv_store::entries::const_iterator kv_store::find(
     std::uint64_t conversation) const {
   return std::find_if(idle_.begin(), idle_.end(), [&](const entry& e) {
@@ -16,10 +22,18 @@ kv_store::entries::const_iterator kv_store::find(
 std::uint32_t kv_store::common_prefix(std::uint64_t conversation,
                                       std::span<const token_id> tokens) const {
   const auto found = find(conversation);
-  if (found == idle_.end()) return 0;
-  const auto differ = std::mismatch(tokens.begin(), tokens.end(),
-                                    found->tokens.begin(), found->tokens.end());
-  return static_cast<std::uint32_t>(differ.first - tokens.begin());
+  return found == idle_.end() ? 0 : common_length(tokens, found->tokens);
+}
+
+kv_store::match kv_store::longest_prefix(
+    const std::string& owner, std::span<const token_id> tokens) const {
+  match best;
+  for (const entry& e : idle_) {
+    if (e.owner != owner) continue;
+    const std::uint32_t length = common_length(tokens, e.tokens);
+    if (length > best.length) best = {e.conversation, length};
+  }
+  return best;
 }
 
 kv_cache kv_store::take(std::uint64_t conversation, std::uint32_t length,
@@ -30,34 +44,39 @@ kv_cache kv_store::take(std::uint64_t conversation, std::uint32_t length,
   if (keep)
     idle_.splice(idle_.begin(), idle_, found);
   else
-    forget(conversation);
+    erase(found);
   return part;
 }
 
-void kv_store::put(std::uint64_t conversation, std::vector<token_id> tokens,
-                   kv_cache cache) {
+void kv_store::put(std::uint64_t conversation, std::string owner,
+                   std::vector<token_id> tokens, kv_cache cache) {
   assert(tokens.size() == cache.length());
   if (common_prefix(conversation, tokens) == tokens.size() && !tokens.empty())
     return idle_.splice(idle_.begin(), idle_, find(conversation));
   forget(conversation);
-  bytes_ += cache.bytes();
-  idle_.push_front({conversation, std::move(tokens), std::move(cache)});
-  while (bytes_ > budget_bytes_ && !idle_.empty()) {
-    bytes_ -= idle_.back().cache.bytes();
-    idle_.pop_back();
-  }
+  page_bytes_ = cache.page_bytes();
+  for (const auto& page : cache.pages())
+    ++uses_[page.get()];
+  idle_.push_front(
+      {conversation, std::move(owner), std::move(tokens), std::move(cache)});
+  while (bytes() > budget_bytes_ && !idle_.empty())
+    erase(std::prev(idle_.end()));
 }
 
 void kv_store::clear() {
   idle_.clear();
-  bytes_ = 0;
+  uses_.clear();
 }
 
 void kv_store::forget(std::uint64_t conversation) {
-  const auto found = find(conversation);
-  if (found == idle_.end()) return;
-  bytes_ -= found->cache.bytes();
-  idle_.erase(found);
+  if (const auto found = find(conversation); found != idle_.end()) erase(found);
+}
+
+void kv_store::erase(entries::const_iterator at) {
+  for (const auto& page : at->cache.pages())
+    if (const auto use = uses_.find(page.get()); --use->second == 0)
+      uses_.erase(use);
+  idle_.erase(at);
 }
 
 }  // namespace lamina

@@ -18,6 +18,9 @@ sequence::sequence(sequence_id id, sequence_request request, const model& m,
                    kv_cache cache)
     : id_(id),
       conversation_(request.conversation),
+      owner_(std::move(request.owner)),
+      session_(request.session),
+      bulk_(request.bulk),
       keep_cache_(request.keep_cache),
       model_(m),
       end_tokens_(m.end_tokens()),
@@ -56,6 +59,12 @@ bool sequence::finished() const {
   if (failure_) return true;
   if (!ending_) return false;
   return pending().empty() || (is_cancelled(*ending_) && pending().size() > 1);
+}
+
+std::uint32_t sequence::tokens_left() const {
+  const auto chosen =
+      static_cast<std::uint32_t>(tokens_.size()) - prompt_length_;
+  return ending_ ? 0 : max_new_tokens_ - std::min(chosen, max_new_tokens_);
 }
 
 void sequence::settle() {

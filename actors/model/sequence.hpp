@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "actors/model/capture.hpp"
@@ -28,6 +29,9 @@ class sequence {
 
   sequence_id id() const { return id_; }
   std::uint64_t conversation() const { return conversation_; }
+  const std::string& owner() const { return owner_; }
+  std::uint64_t session() const { return session_; }
+  bool bulk() const { return bulk_; }
   bool keeps_cache() const { return keep_cache_ && !failure_; }
   kv_cache& cache() { return cache_; }
   const kv_cache& cache() const { return cache_; }
@@ -39,6 +43,8 @@ class sequence {
   }
   std::span<const token_id> tokens() const { return tokens_; }
   std::uint32_t prompt_length() const { return prompt_length_; }
+  /// Tokens that it may still choose.
+  std::uint32_t tokens_left() const;
 
   bool paused() const { return paused_ && !ending_ && !failure_; }
   void pause(bool paused) { paused_ = paused; }
@@ -76,6 +82,9 @@ class sequence {
 
   sequence_id id_;
   std::uint64_t conversation_;
+  std::string owner_;
+  std::uint64_t session_;
+  bool bulk_;
   bool keep_cache_;
   const model& model_;  // the engine keeps it alive
   std::vector<token_id> end_tokens_;

@@ -39,9 +39,24 @@ result<void> check_chunk(const chunk_record& record) {
   return success();
 }
 
+// A chunk that brings nothing relies on what others have left under its name.
+// Whatever of that went before this one came to refer to it is not there.
+result<chunk_record> as_held(write_transaction& txn, const put_chunk& op) {
+  chunk_record record = op.record;
+  if (!op.values.empty() && op.lens != nullptr) return record;
+  BOOST_OUTCOME_TRY(name, read_name(txn, record.name));
+  if (op.values.empty() && name.held.value_bytes == 0)
+    for (presence* p : {&record.embed, &record.resid_post, &record.final_norm})
+      if (*p == presence::present) *p = presence::evicted;
+  if (op.lens == nullptr && name.held.lens_bytes == 0 &&
+      record.lens == presence::present)
+    record.lens = presence::on_demand;
+  return record;
+}
+
 result<void> run(write_transaction& txn, const put_chunk& op,
                  commit_report& report) {
-  const chunk_record& record = op.record;
+  BOOST_OUTCOME_TRY(record, as_held(txn, op));
   BOOST_OUTCOME_TRYV(check_chunk(record));
   BOOST_OUTCOME_TRYV(check_values(record.name, op.values));
   BOOST_OUTCOME_TRYV(check_books(txn, op.values));

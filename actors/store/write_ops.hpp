@@ -22,9 +22,10 @@ struct put_conversation {
 /// that is there with another name gives up its reference to that name. An
 /// open tail with fewer tokens than the record that is there is ignored: late
 /// news. Values that exist with as many rows and no greater error are not
-/// written again. Fails with not_found when the conversation is not there (any
-/// more), and with out_of_range when the chunk before is not: nothing behind a
-/// gap could be read again.
+/// written again. A record that says `present` of what neither comes along nor
+/// is there is corrected. Fails with not_found when the conversation is not
+/// there (any more), and with out_of_range when the chunk before is not:
+/// nothing behind a gap could be read again.
 struct put_chunk {
   conversation_id conversation = 0;
   std::uint32_t index = 0;

@@ -65,8 +65,10 @@ std::string sentence_for(const error& e) {
   sentence.append(". Try: ");
   if (e.retry_after_ms != 0)
     sentence.append("again in ")
-        .append(std::to_string((e.retry_after_ms + 999) / 1000))
-        .append(" s, or ");
+        .append(e.retry_after_ms < 1000
+                    ? std::to_string(e.retry_after_ms) + " ms"
+                    : std::to_string((e.retry_after_ms + 999) / 1000) + " s")
+        .append(", or ");
   sentence.append(advice_for(e.code)).append(".\n");
   return sentence;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "client/cli/bench.hpp"
 #include "client/cli/session.hpp"
 
 namespace lamina::cli {
@@ -151,6 +152,12 @@ struct bench_codec_options {
 };
 /// What each quality does to a conversation's own activations.
 result<int> bench_codec(session& with, const bench_codec_options& options);
+
+/// What the daemon's models do on its machine; bench.hpp says what is measured.
+result<int> bench_decode(session& with, const bench_decode_options& options);
+result<int> bench_capture(session& with, const bench_capture_options& options);
+result<int> bench_sessions(session& with,
+                           const bench_sessions_options& options);
 
 struct put_options {
   std::string model;

@@ -1,6 +1,5 @@
 #include "client/cli/interrupt.hpp"
 
-#include <atomic>
 #include <cerrno>
 
 namespace lamina::cli {
@@ -38,7 +37,7 @@ cancel_on_interrupt::~cancel_on_interrupt() {
   running = nullptr;
 }
 
-bool cancel_on_interrupt::happened() const {
+const std::atomic<bool>& cancel_on_interrupt::flag() const {
   return interrupted;
 }
 

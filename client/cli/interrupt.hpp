@@ -2,6 +2,7 @@
 // second ends this process. Main thread; one at a time.
 #pragma once
 
+#include <atomic>
 #include <csignal>
 
 #include "client/cpp/client.hpp"
@@ -17,7 +18,9 @@ class cancel_on_interrupt {
   cancel_on_interrupt(const cancel_on_interrupt&) = delete;
   cancel_on_interrupt& operator=(const cancel_on_interrupt&) = delete;
 
-  bool happened() const;
+  bool happened() const { return flag(); }
+  /// True once it happened; for other threads.
+  const std::atomic<bool>& flag() const;
 
  private:
   struct sigaction before_int_ {};

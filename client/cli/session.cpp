@@ -41,13 +41,19 @@ std::size_t session::columns() const {
   return default_columns;
 }
 
-result<client> session::dial() {
-  address_ = options_.endpoint;
-  if (address_.empty()) address_ = environment("LAMINA_ENDPOINT");
-  if (address_.empty()) {
-    BOOST_OUTCOME_TRY(standard, default_endpoint());
-    address_ = to_string(standard);
-  }
+result<std::string> session::find_address() const {
+  if (!options_.endpoint.empty()) return options_.endpoint;
+  if (auto named = environment("LAMINA_ENDPOINT"); !named.empty()) return named;
+  BOOST_OUTCOME_TRY(standard, default_endpoint());
+  return to_string(standard);
+}
+
+bool session::same_machine() const {
+  const auto address = parse_endpoint(address_);
+  return address && address.value().kind == endpoint::transport::unix_socket;
+}
+
+result<client> session::dial() const {
   BOOST_OUTCOME_TRY(address, parse_endpoint(address_));
   connect_options options;
   options.name = "lamina 0.1";
@@ -63,6 +69,8 @@ result<client> session::dial() {
 
 result<client*> session::connect() {
   if (!client_) {
+    BOOST_OUTCOME_TRY(address, find_address());
+    address_ = address;
     BOOST_OUTCOME_TRY(dialled, dial());
     client_.emplace(std::move(dialled));
   }

@@ -33,6 +33,11 @@ class session {
   /// The connection, made at the first call.
   result<client*> connect();
 
+  /// Another connection. Any thread, once connect() has succeeded.
+  result<client> dial() const;
+  /// Whether the daemon is certainly on this machine.
+  bool same_machine() const;
+
   /// The id that the words mean; asks the daemon for its list when needed.
   result<std::string> conversation(std::string_view words);
 
@@ -41,7 +46,7 @@ class session {
   int report(const error& e) const;
 
  private:
-  result<client> dial();
+  result<std::string> find_address() const;
 
   common_options options_;
   style look_;

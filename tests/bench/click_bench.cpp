@@ -14,8 +14,8 @@
 #include <random>
 #include <string>
 
+#include "client/cli/samples.hpp"
 #include "client/cpp/client.hpp"
-#include "tests/bench/samples.hpp"
 
 namespace {
 

@@ -16,7 +16,8 @@
 #include <vector>
 
 #include "actors/model/engine.hpp"
-#include "actors/model/kernels/team.hpp"
+#include "client/cli/memory_read.hpp"
+#include "client/cli/samples.hpp"
 
 namespace {
 
@@ -30,54 +31,7 @@ double seconds_since(clock_type::time_point start) {
   return std::chrono::duration<double>(clock_type::now() - start).count();
 }
 
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2,
-                   values.end());
-  return values[values.size() / 2];
-}
-
-#if defined(__x86_64__)
-#define WIDEST __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define WIDEST
-#endif
-
-typedef std::uint64_t wide __attribute__((vector_size(64)));  // a cache line
-constexpr std::size_t streams = 4, burst = 4;
-
-// Reads `streams` stretches of `length` lines, some lines of each in turn.
-WIDEST std::uint64_t sum_streams(const wide* from, std::size_t length) {
-  wide sum[burst] = {};
-  for (std::size_t i = 0; i < length; i += burst)
-    for (std::size_t s = 0; s < streams; ++s)
-#pragma GCC unroll 4
-      for (std::size_t l = 0; l < burst; ++l)
-        sum[l] += from[s * length + i + l];
-  const wide all = sum[0] + sum[1] + sum[2] + sum[3];
-  return all[0] + all[7];
-}
-
-// Bytes per second of reading as much memory as a step reads of weights, again
-// and again, as decoding does; a cache that holds it helps both. As fast as
-// plain loops can: one stream a thread reaches two thirds of it.
-double read_bandwidth(std::size_t bytes) {
-  static std::vector<wide> memory;
-  memory.resize(std::max(memory.size(), bytes / sizeof(wide)), wide{1, 1});
-  constexpr std::uint32_t units = 512;
-  const std::size_t length =
-      bytes / sizeof(wide) / (units * streams) / burst * burst;
-  std::vector<std::uint64_t> sums(units);
-  std::vector<double> rates;
-  for (int pass = 0; pass < 7; ++pass) {
-    const auto start = clock_type::now();
-    for_each_unit(units, true, [&](std::uint32_t unit) {
-      sums[unit] = sum_streams(memory.data() + unit * streams * length, length);
-    });
-    rates.push_back(static_cast<double>(units * streams * length) *
-                    sizeof(wide) / seconds_since(start));
-  }
-  return sums[0] == 0 ? 0 : median(rates);
-}
+using bench::median;
 
 sequence_request request(std::uint32_t prompt, std::uint32_t answer) {
   sequence_request r;
@@ -199,7 +153,7 @@ int main(int argc, char** argv) {
   for (int round = 0; round < rounds; ++round)
     for (subject& s : subjects) {
       s.bandwidth.push_back(
-          read_bandwidth(bytes_read(s.loaded->description())));
+          cli::memory_read_rate(bytes_read(s.loaded->description())));
       for (std::size_t i = 0; i < std::size(modes); ++i)
         if (only == nullptr || std::strcmp(only, modes[i].name) == 0)
           s.rates[i].push_back(decode_rate(s.loaded, modes[i], tokens));

@@ -24,9 +24,9 @@
 #include <filesystem>
 #include <string>
 
+#include "client/cli/samples.hpp"
 #include "protocol/id_text.hpp"
 #include "tests/bench/residual_like.hpp"
-#include "tests/bench/samples.hpp"
 #include "tests/unit/actors/peer.hpp"
 
 namespace lamina::bench {

@@ -64,8 +64,8 @@ def capture(bin_dir):
             make_model(model, dtype)
             with Daemon(bin_dir, models=(f"gpt2size={model}",)) as daemon:
                 print(f"GPT-2-small-sized llama, {dtype}:", flush=True)
-                subprocess.run([bin_dir / "capture_bench", daemon.endpoint, "gpt2size", "128", "5"],
-                               check=True)
+                subprocess.run([bin_dir / "lamina", "--endpoint", daemon.endpoint, "bench", "capture",
+                                "--tokens", "128", "--rounds", "5"], check=True)
 
 
 def decode(bin_dir):

@@ -17,9 +17,9 @@
 #include <random>
 #include <string>
 
+#include "client/cli/samples.hpp"
 #include "client/cpp/bring.hpp"
 #include "tests/bench/residual_rows.hpp"
-#include "tests/bench/samples.hpp"
 
 namespace {
 

@@ -12,6 +12,7 @@
 #include "actors/lens/output_head.hpp"
 #include "actors/model/kernels/attention.hpp"
 #include "actors/model/kv_cache.hpp"
+#include "actors/model/step_clock.hpp"
 #include "protocol/site.hpp"
 
 namespace lamina {
@@ -39,6 +40,7 @@ struct forward_memory {
   std::vector<float> up;
   std::vector<float> cosines;
   std::vector<float> sines;
+  step_clock clock;  // read where one part of the pass ends
 };
 
 class architecture {

@@ -77,17 +77,23 @@ class decoder final : public architecture {
     reserve(m, n);
     embed(tokens, spans, m);  // m.residual [n][d]
     prepare_rotation(spans, n, m);
+    m.clock.lap(step_part::matmul);
     sink.activations(0, m.residual.data());
+    m.clock.lap(step_part::capture);
     for (std::uint32_t l = 0; l < shape_.layers; ++l) {
       attention(parts_.layers[l].attention, l, spans, n, m);  // m.normed [n][d]
       add(m.residual.data(), m.normed.data(), m.residual.size());
       feed_forward(parts_.layers[l].feed_forward, n, m);  // m.normed [n][d]
       add(m.residual.data(), m.normed.data(), m.residual.size());
       round_to(compute_, m.residual.data(), m.residual.size());
+      m.clock.lap(step_part::matmul);
       sink.activations(1 + l, m.residual.data());
+      m.clock.lap(step_part::capture);
     }
     head_.norm(m.residual.data(), n, m.normed.data());  // [n][d]
+    m.clock.lap(step_part::matmul);
     sink.activations(shape_.layers + 1, m.normed.data());
+    m.clock.lap(step_part::capture);
   }
 
  private:
@@ -128,9 +134,11 @@ class decoder final : public architecture {
     add_bias(m.queries.data(), n, w.query.bias);
     add_bias(m.keys.data(), n, w.key.bias);
     add_bias(m.values.data(), n, w.value.bias);
+    m.clock.lap(step_part::matmul);
     rotate_and_store(layer, spans, m);
     attend(spans, layer, shape_.heads, m.queries.data(),
            m.mixed.data());  // [n][h]
+    m.clock.lap(step_part::attention);
     apply(w.out, m.mixed.data(), n, m.normed.data());
   }
 

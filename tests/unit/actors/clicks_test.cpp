@@ -128,7 +128,7 @@ TEST_F(ClicksTest, ARecomputationHoldsAWindowAndGoesOnWithItsCache) {
 
 TEST_F(ClicksTest, ACancelEndsTheRecomputation) {
   stop();
-  options_.models[0].engine.prefill_tokens_per_step = 1;
+  options_.models[0].engine.pace.rows_max = 1;
   start();
   complete_turn(uncaptured(115));
   stop();

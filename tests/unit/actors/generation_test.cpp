@@ -226,6 +226,21 @@ TEST_F(GenerationTest, ARefusedTurnLeavesItsConversationAsItWas) {
   EXPECT_TRUE(open(turn("more", 5), newest_));
 }
 
+TEST_F(GenerationTest, WhoIsTurnedAwayLearnsWhenToTryAgain) {
+  stop();
+  options_.models[0].engine.max_sequences = 1;
+  start();
+  auto first = watch(open(turn("hello", 60)).value().generation);
+  for (int i = 0; i < 40; ++i)
+    scheduler().try_run_once();
+  watch(open(turn("and I", 5)).value().generation);
+  ASSERT_FALSE(admitted_);
+  EXPECT_EQ(admitted_.error().code, error_code::overloaded);
+  EXPECT_GE(admitted_.error().retry_after_ms, 50u);
+  finish();
+  EXPECT_TRUE(first.log->done);
+}
+
 TEST_F(GenerationTest, TheNextTurnTakesThePrefixFromTheKvCache) {
   complete_turn(turn("hello there", 20));
   auto second = complete_turn(turn(" and", 10), newest_);

@@ -27,6 +27,15 @@ TEST_F(SupervisorTest, StatusNamesEveryActorAndItsHealth) {
   EXPECT_EQ(s["models"]["tiny"]["engine"]["sequences"], 0);
 }
 
+TEST_F(SupervisorTest, StatusSaysWhereAModelsTimeWent) {
+  start();
+  complete_turn(turn("hello", 20));
+  const auto seconds = status()["models"]["tiny"]["engine"]["seconds"];
+  for (const char* part :
+       {"matmul", "attention", "capture", "sampling", "other", "waiting"})
+    EXPECT_GT(seconds.at(part).get<double>(), 0) << part;
+}
+
 TEST_F(SupervisorTest, ADeadActorComesBackAndTheViewFollows) {
   start();
   auto before = view();

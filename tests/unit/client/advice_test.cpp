@@ -25,6 +25,15 @@ TEST(Sentence, SaysCodeWhatAndWhatToTry) {
             "conversations list and lamina models.\n");
 }
 
+TEST(Sentence, SaysWhenToTryAgain) {
+  EXPECT_NE(sentence_for({error_code::overloaded, "full", 350})
+                .find("Try: again in 350 ms, or "),
+            std::string::npos);
+  EXPECT_NE(sentence_for({error_code::overloaded, "full", 1'200})
+                .find("Try: again in 2 s, or "),
+            std::string::npos);
+}
+
 TEST(Sentence, ConnectingNamesTheAddress) {
   EXPECT_EQ(
       sentence_for_connecting({error_code::unavailable, "nobody"}, "unix:/s"),

@@ -27,7 +27,7 @@ TEST(DemoModel, WritesWordsAndAlwaysTheSame) {
   const std::string text = write(m, "The captain looked at the house and", {});
   EXPECT_EQ(write(m, "The captain looked at the house and", {}), text);
   engine_options pieces;
-  pieces.prefill_tokens_per_step = 1;
+  pieces.pace.rows_max = 1;
   const auto again = write(m, "The captain looked at the house and", pieces);
   EXPECT_EQ(again.substr(0, 20), text.substr(0, 20));
   std::size_t letters = 0, spaces = 0;

@@ -1,5 +1,8 @@
 // How sequences run, end and continue: on the golden llama, whose greedy
 // answers are known.
+#include <chrono>
+#include <numeric>
+
 #include "tests/unit/model/fixture.hpp"
 
 namespace lamina {
@@ -159,10 +162,75 @@ TEST_F(Engine, ReusesTheLongestCommonPrefix) {
   EXPECT_EQ(o.tokens, answer_upto(4));
   again.tokens[20] ^= 1;  // diverges there
   EXPECT_EQ(run_one(*e, again).prompt_reused, 20u);
-  again.conversation = 2;  // never from another conversation
+  e->forget(1);
   EXPECT_EQ(run_one(*e, again).prompt_reused, 0u);
-  e->forget(2);
-  EXPECT_EQ(run_one(*e, again).prompt_reused, 0u);
+}
+
+TEST_F(Engine, AConversationTakesItsBeginningFromAnotherOfItsOwner) {
+  const auto e = engine::create(model_, {});
+  run_one(*e, turn(prompt_, 4));
+  sequence_request other = turn(prompt_, 8);
+  other.conversation = 2;
+  other.lens = lens_mode::eager;
+  other.capture_from = 16;
+  const auto shared = run_one(*e, other);
+  EXPECT_EQ(shared.prompt_reused, 15u) << "up to what is to be captured";
+  EXPECT_EQ(shared.tokens, answer_upto(8));
+  const auto alone = run_one(model_, other);
+  EXPECT_EQ(alone.prompt_reused, 0u);
+  EXPECT_EQ(shared.rows.size(), alone.rows.size()) << "none is missing";
+  expect_rows_near(shared, alone);
+  EXPECT_EQ(shared.lens.size(), alone.lens.size());
+  EXPECT_EQ(e->stats().idle_caches, 2u) << "the source keeps its own";
+  other.conversation = 3;
+  other.owner = "somebody else";
+  EXPECT_EQ(run_one(*e, other).prompt_reused, 0u);
+}
+
+TEST_F(Engine, ABeginningIsTakenFromARunningSequenceToo) {
+  const auto e = engine::create(model_, {});
+  const auto first = e->add(turn(prompt_, 16)).value();
+  outcomes all;
+  for (int i = 0; i < 4; ++i)
+    for (const auto& p : e->step())
+      all[first].take(p);
+  sequence_request other = turn(prompt_, 16);
+  other.conversation = 2;
+  other.capture = false;
+  other.tokens.insert(other.tokens.end(), {answer_[0], answer_[1], 7});
+  const auto second = e->add(other).value();
+  run(*e, all);
+  EXPECT_EQ(all[second].prompt_reused, prompt_.size() + 2);
+  EXPECT_EQ(all[first].tokens, answer_) << "the source does not notice";
+  EXPECT_EQ(all[second].tokens, run_one(model_, other).tokens);
+}
+
+TEST_F(Engine, PagesThatSeveralCachesShareAreCountedOnce) {
+  engine_options options;
+  const std::size_t page = 2 * 2 * 2 * 64 * 16 * sizeof(float);
+  options.kv_budget_bytes = 3 * page;
+  const auto e = engine::create(model_, options);
+  sequence_request r = turn(std::vector<token_id>(100, 5), 0);
+  r.capture = false;
+  run_one(*e, r);
+  EXPECT_EQ(e->stats().kv_bytes_idle, 2 * page);
+  r.conversation = 2;
+  r.tokens[80] = 6;
+  r.max_new_tokens = 1;
+  const auto id = e->add(r).value();
+  EXPECT_EQ(e->stats().kv_bytes_running, 0u) << "all of it is the other's";
+  e->step();
+  EXPECT_EQ(e->stats().kv_bytes_running, page) << "its own second page";
+  outcomes all;
+  run(*e, all);
+  EXPECT_EQ(all[id].prompt_reused, 80u);
+  EXPECT_EQ(e->stats().kv_bytes_running, 0u);
+  EXPECT_EQ(e->stats().kv_bytes_idle, 3 * page);
+  EXPECT_EQ(e->stats().idle_caches, 2u) << "they fit the budget";
+  e->forget(1);
+  EXPECT_EQ(e->stats().kv_bytes_idle, 2 * page) << "the first is in use";
+  r.tokens[80] = 7;
+  EXPECT_EQ(run_one(*e, r).prompt_reused, 80u);
 }
 
 TEST_F(Engine, RecomputationLeavesTheCacheToTheConversation) {
@@ -189,6 +257,7 @@ TEST_F(Engine, IdleCachesStayWithinTheBudget) {
   for (std::uint64_t conversation = 1; conversation <= 3; ++conversation) {
     sequence_request r = turn(prompt_, 0);
     r.conversation = conversation;
+    r.owner = std::to_string(conversation);
     run_one(*e, r);
   }
   EXPECT_EQ(e->stats().idle_caches, 2u);
@@ -197,6 +266,7 @@ TEST_F(Engine, IdleCachesStayWithinTheBudget) {
   r.capture = false;
   EXPECT_EQ(run_one(*e, r).prompt_reused, 0u);  // the oldest went
   r.conversation = 3;
+  r.owner = "3";
   EXPECT_GT(run_one(*e, r).prompt_reused, 0u);
 }
 
@@ -332,7 +402,7 @@ TEST_F(Engine, CancelKeepsTheTokensAndForwardsTheLast) {
 
 TEST_F(Engine, CancelledPrefillEndsAtOnceAndKeepsItsRows) {
   engine_options options;
-  options.prefill_tokens_per_step = 10;
+  options.pace.rows_max = 10;
   const auto e = engine::create(model_, options);
   const auto id = e->add(turn(prompt_, 16)).value();
   outcomes all;
@@ -420,6 +490,90 @@ TEST_F(Engine, RefusesRequestsThatCannotRun) {
   EXPECT_EQ(refusal(turn({5}, 1)), error_code::overloaded);
 }
 
+TEST_F(Engine, WhoIsRefusedIsToldWhenToComeBack) {
+  engine_options options;
+  options.max_sequences = 2;
+  const auto e = engine::create(model_, options);
+  ASSERT_TRUE(e->add(turn(prompt_, 60)));
+  e->step();
+  ASSERT_TRUE(e->add(turn(prompt_, 60)));
+  const auto refused = e->add(turn(prompt_, 60));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, error_code::overloaded);
+  EXPECT_GE(refused.error().retry_after_ms, 50u);
+  EXPECT_LE(refused.error().retry_after_ms, 30'000u);
+}
+
+TEST_F(Engine, OneOwnerCannotTakeAllPlacesNorCanBulk) {
+  engine_options options;
+  options.max_sequences = 4;
+  const auto e = engine::create(model_, options);
+  const auto begin = [&](const char* owner, bool bulk) {
+    auto r = turn(prompt_, bulk ? 0 : 20);
+    r.owner = owner;
+    r.bulk = bulk;
+    return e->add(r).has_value();
+  };
+  EXPECT_TRUE(begin("alice", true));
+  EXPECT_FALSE(begin("bob", true)) << "one quarter is for bulk";
+  EXPECT_TRUE(begin("alice", false));
+  EXPECT_TRUE(begin("alice", false));
+  EXPECT_FALSE(begin("alice", false)) << "three quarters are for one owner";
+  EXPECT_TRUE(begin("bob", false));
+  EXPECT_FALSE(begin("carol", false)) << "there are four";
+}
+
+TEST_F(Engine, ALongPromptLeavesTheOthersTheirToken) {
+  engine_options options;
+  options.pace.rows_max = 16;
+  const auto e = engine::create(model_, options);
+  const auto quick = e->add(turn({9, 8, 7}, 20)).value();
+  e->step();
+  sequence_request longer = turn(std::vector<token_id>(100, 5), 1);
+  longer.conversation = 2;
+  const auto slow = e->add(longer).value();
+  for (int step = 0; step < 6; ++step) {
+    const auto all = e->step();
+    ASSERT_EQ(all.size(), 2u);
+    for (const auto& p : all) {
+      if (p.sequence == quick) {
+        EXPECT_EQ(p.tokens.size(), 1u) << step;
+      }
+      if (p.sequence == slow) {
+        EXPECT_EQ(p.prompt_done, 16u * (step + 1));
+      }
+    }
+  }
+}
+
+TEST_F(Engine, AShortPromptDoesNotWaitForALongOneOfAnother) {
+  engine_options options;
+  options.pace.rows_max = 32;
+  const auto e = engine::create(model_, options);
+  sequence_request longer = turn(std::vector<token_id>(120, 5), 1);
+  longer.owner = "alice";
+  ASSERT_TRUE(e->add(longer));
+  sequence_request shorter = turn({1, 2, 3, 4, 5, 6, 7}, 1);
+  shorter.owner = "bob";
+  const auto id = e->add(shorter).value();
+  for (const auto& p : e->step())
+    if (p.sequence == id) {
+      EXPECT_EQ(p.tokens.size(), 1u);
+    }
+}
+
+TEST_F(Engine, ACancelTakesEffectWithTheNextStep) {
+  const auto e = engine::create(model_, {});
+  const auto id = e->add(turn(prompt_, 60)).value();
+  e->step();
+  e->step();
+  e->cancel(id);
+  const auto all = e->step();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].finished, finish_reason::cancelled);
+  EXPECT_EQ(e->stats().sequences, 0u);
+}
+
 TEST_F(Engine, CountsItsWork) {
   const auto e = engine::create(model_, {});
   EXPECT_TRUE(e->idle());
@@ -431,6 +585,20 @@ TEST_F(Engine, CountsItsWork) {
   EXPECT_EQ(s.steps, 5u);  // the prompt, then each token of the answer
   EXPECT_EQ(s.kv_bytes_running, 0u);
   EXPECT_GT(s.kv_bytes_idle, 0u);
+}
+
+TEST_F(Engine, SaysWhereTheTimeOfItsStepsWent) {
+  const auto e = engine::create(model_, {});
+  sequence_request r = turn(prompt_, 4);
+  r.lens = lens_mode::eager;
+  const auto begin = std::chrono::steady_clock::now();
+  run_one(*e, r);
+  const std::chrono::duration<double> wall =
+      std::chrono::steady_clock::now() - begin;
+  const auto seconds = e->stats().seconds;
+  for (std::size_t part = 0; part < seconds.size(); ++part)
+    EXPECT_GT(seconds[part], 0) << step_part_names[part];
+  EXPECT_LE(std::accumulate(seconds.begin(), seconds.end(), 0.0), wall.count());
 }
 
 TEST_F(Engine, LogitsThatAreNoNumbersFailTheirSequenceAndNotTheEngine) {

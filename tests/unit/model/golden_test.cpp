@@ -128,7 +128,7 @@ TEST_P(Golden, LastLensRowIsTheModelsOwnDistribution) {
 
 TEST_P(Golden, PrefillInPiecesEqualsWhole) {
   engine_options pieces;
-  pieces.prefill_tokens_per_step = 5;
+  pieces.pace.rows_max = 5;
   const auto o = run_one(model_of(), prefill(), pieces);
   EXPECT_EQ(o.steps, (prompt_.size() + 4) / 5);
   expect_hidden_states(o, 1e-4f);
@@ -136,7 +136,7 @@ TEST_P(Golden, PrefillInPiecesEqualsWhole) {
 
 TEST_P(Golden, TokenByTokenEqualsWhole) {
   engine_options single;
-  single.prefill_tokens_per_step = 1;
+  single.pace.rows_max = 1;
   expect_hidden_states(run_one(model_of(), prefill(), single), 1e-4f);
 }
 
@@ -259,7 +259,7 @@ TEST_P(Golden, SequencesTogetherEqualThemAlone) {
     requests[i].max_new_tokens = static_cast<std::uint32_t>(6 + 4 * i);
   }
   engine_options options;
-  options.prefill_tokens_per_step = 8;
+  options.pace.rows_max = 8;
   const auto e = engine::create(m, options);
   outcomes together;
   std::vector<sequence_id> ids;

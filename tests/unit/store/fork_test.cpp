@@ -53,6 +53,29 @@ TEST_F(ForkTest, OutlivesItsSource) {
   EXPECT_EQ(statistics().values, 2u);
 }
 
+// A conversation that refers to another's chunks by their names alone.
+TEST_F(ForkTest, AReferenceByNameKeepsWhatIsThere) {
+  auto record = chunk(name(1), 16, 1);
+  record.resid_post = record.embed = presence::present;
+  put({put_conversation{conversation(2)}, put_chunk{2, 0, record, {}, {}},
+       delete_conversation{1}});
+  ASSERT_TRUE(store_->sweep(64 << 20).has_value());
+  EXPECT_NE(read(name(1)), nullptr);
+  EXPECT_EQ(chunks(2)[0].resid_post, presence::present);
+}
+
+TEST_F(ForkTest, AReferenceByNameDoesNotPromiseWhatHasGone) {
+  put({delete_conversation{1}});
+  ASSERT_TRUE(store_->sweep(64 << 20).has_value());
+  auto record = chunk(name(1), 16, 1);
+  record.resid_post = record.embed = record.lens = presence::present;
+  put({put_conversation{conversation(2)}, put_chunk{2, 0, record, {}, {}}});
+  EXPECT_EQ(chunks(2)[0].resid_post, presence::evicted);
+  EXPECT_EQ(chunks(2)[0].embed, presence::evicted);
+  EXPECT_EQ(chunks(2)[0].final_norm, presence::never_asked);
+  EXPECT_EQ(chunks(2)[0].lens, presence::on_demand);
+}
+
 TEST_F(ForkTest, LeavesItsSourceWhenItGoes) {
   put({fork_at(20)});
   put({delete_conversation{2}});
