@@ -57,6 +57,8 @@ std::unique_ptr<wire::ModelInfoT> to_wire(const std::string& name,
   m->usual_temperature = d.usual_sampling.temperature;
   m->usual_top_k = d.usual_sampling.top_k;
   m->usual_top_p = d.usual_sampling.top_p;
+  m->device = to_string(d.device);
+  m->device_bytes = d.device_bytes;
   return m;
 }
 
@@ -68,6 +70,8 @@ json to_json(const model_plan& p, const std::string& path) {
           {"weight_bytes", d.weight_bytes},
           {"dtype", to_string(d.compute)},
           {"weights", to_string(d.weights)},
+          {"device", to_string(d.device)},
+          {"device_bytes", d.device_bytes},
           {"layers", d.layers},
           {"width", d.width},
           {"heads", d.heads},
@@ -106,6 +110,14 @@ result<weight_format> read_weights(const std::string& name) {
               "weights '" + name + "'; supported are stored and int8");
 }
 
+// Empty: the CPU.
+result<compute_device> device_of(const std::string& name) {
+  if (name.empty()) return compute_device{};
+  auto device = read_device(name);
+  if (device) return device;
+  return fail(device.error().code, "device " + device.error().context);
+}
+
 void models_request_state::run() {
   if (const auto* ask = ctx.body->AsLoadModel()) return load(*ask);
   if (const auto* ask = ctx.body->AsUnloadModel()) return unload(*ask);
@@ -125,6 +137,8 @@ void models_request_state::load(const wire::LoadModelT& ask) {
   if (!compute) return stop(compute.error());
   auto weights = read_weights(ask.weights);
   if (!weights) return stop(weights.error());
+  const auto device = device_of(ask.device);
+  if (!device) return stop(device.error());
   const auto kept = quality_named(ask.quality);
   if (!ask.quality.empty() && !kept)
     return stop({error_code::invalid_argument,
@@ -132,7 +146,7 @@ void models_request_state::load(const wire::LoadModelT& ask) {
                      "' is no quality: lossless, high, balanced or small"});
   self->request(ctx.view->supervisor, caf::infinite,
                 load_model{ask.name, ask.path, compute.value(), kept,
-                           weights.value()})
+                           weights.value(), device.value()})
       .then(
           [this, model = ask.name](const model_hosted& hosted) {
             if (!hosted) return stop(hosted.error());
@@ -159,10 +173,13 @@ void models_request_state::plan(const wire::PlanModelT& ask) {
   if (!compute) return stop(compute.error());
   auto weights = read_weights(ask.weights);
   if (!weights) return stop(weights.error());
+  const auto device = device_of(ask.device);
+  if (!device) return stop(device.error());
   plan_directory wanted;
   wanted.options.directory = ask.path;
   wanted.options.compute = compute.value();
   wanted.options.weights = weights.value();
+  wanted.options.device = device.value();
   wanted.options.memory_bytes = memory_left(*ctx.view);
   wanted.roots = ctx.view->hosting.roots;
   self->request(spawn_planner(self->system()), caf::infinite, std::move(wanted))

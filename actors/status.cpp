@@ -213,7 +213,10 @@ caf::behavior collect(collector* self, const status_basis& basis,
     ask<shard_status>(self, view.shards[i], get_shard_status{},
                       json::json_pointer("/memory/shards") / i);
   for (const auto& [name, hosted] : view.models) {
-    self->state.document["models"][name]["health"] = hosted.health;
+    json& model = self->state.document["models"][name];
+    model["health"] = hosted.health;
+    if (hosted.model)
+      model["device"] = to_string(hosted.model->description().device);
     ask<model_status>(self, hosted.actor, get_model_status{},
                       json::json_pointer("/models") / name / "engine");
   }

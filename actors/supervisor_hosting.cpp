@@ -99,6 +99,7 @@ caf::result<model_hosted> supervisor_state::load(const load_model& m) {
   given.model.directory = m.directory;
   given.model.compute = m.compute;
   given.model.weights = m.weights;
+  given.model.device = m.device;
   given.roots = options.hosting.roots;
   if (m.kept) given.kept = *m.kept;
   add_model(given);
@@ -173,10 +174,10 @@ void supervisor_state::model_is(const std::string& model, model_ptr loaded,
 void supervisor_state::model_came_up(const model_loaded& m) {
   const auto& d = m.model->description();
   spdlog::info(
-      "supervisor: model '{}' is ready: {}, {} parameters, {} bytes of files, "
-      "of the "
-      "weights {} bytes copied into memory",
-      m.name, d.architecture, d.parameters, d.weight_bytes, d.copied_bytes);
+      "supervisor: model '{}' is ready on {}: {}, {} parameters, {} bytes of "
+      "files, of the weights {} bytes copied into memory",
+      m.name, to_string(d.device), d.architecture, d.parameters, d.weight_bytes,
+      d.copied_bytes);
   model_is(m.name, m.model, "up");
   answer_load(m.name, model_hosted(view));
 }

@@ -25,6 +25,26 @@ target_include_directories(lamina_torch SYSTEM INTERFACE
   ${TORCH_INCLUDE_DIR} ${TORCH_INCLUDE_DIR}/torch/csrc/api/include)
 target_link_libraries(lamina_torch INTERFACE
   ${TORCH_LIBRARY} ${TORCH_CPU_LIBRARY} ${C10_LIBRARY})
+
+# A libtorch with CUDA has its kernels in libraries that register themselves
+# when they are loaded, so they are linked though no symbol of theirs is used.
+# Of CUDA itself our code calls cudaMemGetInfo.
+find_library(TORCH_CUDA_LIBRARY torch_cuda)
+find_library(C10_CUDA_LIBRARY c10_cuda)
+if(TORCH_CUDA_LIBRARY AND C10_CUDA_LIBRARY)
+  # CMake 3.25's FindCUDAToolkit fails on toolkits without nvToolsExt.
+  find_path(CUDART_INCLUDE_DIR cuda_runtime_api.h REQUIRED
+            PATHS /usr/local/cuda PATH_SUFFIXES include)
+  find_library(CUDART_LIBRARY cudart REQUIRED
+               PATHS /usr/local/cuda PATH_SUFFIXES lib64)
+  target_include_directories(lamina_torch SYSTEM INTERFACE
+                             ${CUDART_INCLUDE_DIR})
+  target_compile_definitions(lamina_torch INTERFACE LAMINA_CUDA)
+  target_link_libraries(lamina_torch INTERFACE
+    -Wl,--push-state,--no-as-needed ${TORCH_CUDA_LIBRARY} ${C10_CUDA_LIBRARY}
+    -Wl,--pop-state ${CUDART_LIBRARY})
+endif()
+message(STATUS "libtorch with CUDA: ${TORCH_CUDA_LIBRARY}")
 add_library(lamina::torch ALIAS lamina_torch)
 
 # tsan does not know the fences with which Asio brackets its handlers; the

@@ -13,6 +13,7 @@
 
 #include "actors/chunks/backpressure.hpp"
 #include "actors/codec/quality.hpp"
+#include "actors/model/device/compute_device.hpp"
 #include "actors/model/weight_format.hpp"
 #include "protocol/error.hpp"
 #include "protocol/limits.hpp"
@@ -25,6 +26,7 @@ struct configured_model {
   std::filesystem::path directory;
   std::optional<dtype> compute{};  // default: as the checkpoint is stored
   weight_format weights = weight_format::stored;
+  compute_device device{};        // where it computes
   std::optional<quality> kept{};  // default: the cache's
   std::map<std::string, std::filesystem::path> lenses{};  // tuned, by name
 };

@@ -78,6 +78,15 @@ std::vector<model_setting> make_model_settings() {
        [](const configured_model& m) {
          return m.kept ? json(to_string(*m.kept)) : json();
        }},
+      {"device", "cpu, cuda, cuda:N or torch",
+       [](const yaml_value& v, configured_model& m) -> result<void> {
+         BOOST_OUTCOME_TRY(text, v.text("cpu, cuda, cuda:N or torch"));
+         const auto device = read_device(text);
+         if (!device) return v.refusal(device.error().context);
+         m.device = device.value();
+         return success();
+       },
+       [](const configured_model& m) { return json(to_string(m.device)); }},
       {"dtype", "float32, bfloat16 or float16",
        [](const yaml_value& v, configured_model& m) -> result<void> {
          const char* expected = "float32, bfloat16 or float16";

@@ -44,6 +44,7 @@ model_actor_options model_options_of(const configuration& c,
   options.model.directory = m.directory;
   options.model.compute = m.compute;
   options.model.weights = m.weights;
+  options.model.device = m.device;
   if (!c.model_roots.empty()) options.roots = o.hosting.roots;
   options.kept = m.kept.value_or(c.kept);
   options.lenses = m.lenses;

@@ -20,8 +20,9 @@ digest root_of(const provenance& p) {
       .add(p.steering)
       .add(p.origin)
       .add(std::uint64_t{p.revision});
-  // Roots of weights as they are stored are older than this field.
+  // Roots of weights as they are stored, and of the CPU, are older than these.
   if (!p.weights.empty()) root.add(p.weights);
+  if (!p.device.empty()) root.add(p.device);
   return root.finish();
 }
 

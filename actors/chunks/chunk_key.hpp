@@ -38,6 +38,7 @@ struct provenance {
   std::string origin = "engine";  // or "brought:<import id>"
   std::uint32_t revision = engine_revision;
   std::string weights;  // "int8"; empty: as the checkpoint has them
+  std::string device;   // kind of what computes; empty: the CPU's own kernels
 };
 
 digest root_of(const provenance& p);

@@ -78,6 +78,19 @@ bool is_just_before(const ready_rows& predecessor, const ready_rows& rows) {
              rows.chunk->first() + rows.begin;
 }
 
+// The records of position i of the walk; `spare` for the predecessor's, which
+// nobody asked for.
+std::span<lens_record> records_of(const walk& positions, std::uint32_t i,
+                                  std::vector<lens_record>& spare,
+                                  lens_rows& out) {
+  const std::uint32_t rows = out.layers + 1;
+  if (!positions.is_predecessor(i))
+    return std::span(out.records)
+        .subspan(std::size_t{positions.asked(i)} * rows, rows);
+  spare.resize(rows);
+  return spare;
+}
+
 // Logits of position i of the walk: its record, and the rating it gives to
 // the position after it.
 void take_position(const walk& positions, std::uint32_t i,
@@ -85,14 +98,7 @@ void take_position(const walk& positions, std::uint32_t i,
                    std::vector<token_rating>& ratings, lens_rows& out) {
   const std::uint32_t rows = out.layers + 1;
   std::vector<lens_record> spare;
-  std::span<lens_record> records;
-  if (positions.is_predecessor(i)) {
-    spare.resize(rows);
-    records = spare;
-  } else {
-    const std::size_t at = std::size_t{positions.asked(i)} * rows;
-    records = std::span(out.records).subspan(at, rows);
-  }
+  const auto records = records_of(positions, i, spare, out);
   summarise(logits, vocabulary, records);
   if (i > 0)
     for (std::uint32_t l = 0; l < rows; ++l)
@@ -100,6 +106,42 @@ void take_position(const walk& positions, std::uint32_t i,
   if (i + 1 == positions.count()) return;
   const token_id next = positions.in.tokens[positions.asked(i + 1)];
   rate(logits, vocabulary, records, next, ratings);
+}
+
+// How position i of the walk, whose rows begin at `first`, rates the next.
+// Brought tokens may be of a larger vocabulary: never predicted.
+std::vector<token_rating> rate_scored(const walk& positions, std::uint32_t i,
+                                      std::uint32_t first, std::uint32_t rows,
+                                      const scored_rows& scored,
+                                      std::uint32_t vocabulary) {
+  const token_id next = positions.in.tokens[positions.asked(i + 1)];
+  if (next >= vocabulary)
+    return std::vector<token_rating>(
+        rows, {vocabulary, -std::numeric_limits<float>::infinity()});
+  std::vector<row_token> rated;
+  for (std::uint32_t l = 0; l < rows; ++l)
+    rated.push_back({first + l, next});
+  return scored.rate(rated);
+}
+
+// The same as take_position where logits stay on a device. They begin at row
+// `first` of it.
+void take_scored(const walk& positions, std::uint32_t i, std::uint32_t first,
+                 const scored_rows& scored, std::uint32_t vocabulary,
+                 std::vector<token_rating>& ratings, lens_rows& out) {
+  const std::uint32_t rows = out.layers + 1;
+  std::vector<lens_record> spare;
+  const auto records = records_of(positions, i, spare, out);
+  std::vector<row_pair> pairs;
+  for (std::uint32_t l = 0; l < rows; ++l)
+    pairs.push_back({first + l, first + rows - 1});
+  const auto summaries = scored.summarise(pairs);
+  for (std::uint32_t l = 0; l < rows; ++l) {
+    records[l] = record_of(summaries[l], summaries.back(), l + 1 == rows);
+    if (i > 0) records[l].of_this = ratings[l];
+  }
+  if (i + 1 < positions.count())
+    ratings = rate_scored(positions, i, first, rows, scored, vocabulary);
 }
 
 }  // namespace
@@ -178,15 +220,22 @@ lens_rows compute_lens(const output_head& head, const lens_input& in,
   const std::size_t residual_size = std::size_t{rows} * shape.width;
   const std::size_t logits_size = std::size_t{rows} * head.vocabulary();
   std::vector<float> residuals(slice * residual_size);
-  std::vector<float> logits(slice * logits_size);
+  std::vector<float> logits(slice * logits_size);  // of heads on the CPU
   std::vector<token_rating> ratings(rows);
   for (std::uint32_t first = 0; first < positions.count(); first += slice) {
     const std::uint32_t count = std::min(slice, positions.count() - first);
     for (std::uint32_t i = 0; i < count; ++i)
       positions.gather(first + i, std::span(residuals).subspan(
                                       i * residual_size, residual_size));
-    head.logits({residuals.data(), count * residual_size}, count * rows,
-                {logits.data(), count * logits_size}, threads);
+    const std::span<const float> read(residuals.data(), count * residual_size);
+    if (const auto scored = head.score(read, count * rows, threads)) {
+      for (std::uint32_t i = 0; i < count; ++i)
+        take_scored(positions, first + i, i * rows, *scored, head.vocabulary(),
+                    ratings, out);
+      continue;
+    }
+    head.logits(read, count * rows, {logits.data(), count * logits_size},
+                threads);
     for (std::uint32_t i = 0; i < count; ++i)
       take_position(positions, first + i,
                     std::span(logits).subspan(i * logits_size, logits_size),

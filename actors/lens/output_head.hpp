@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <span>
 
+#include "actors/lens/scored_rows.hpp"
+
 namespace lamina {
 
 class output_head {
@@ -20,6 +22,13 @@ class output_head {
   /// `threads` bounds how many threads the computation may use.
   virtual void logits(std::span<const float> residuals, std::uint32_t rows,
                       std::span<float> logits, int threads) const = 0;
+
+  /// The same, left on the device that computes them. Null where that is the
+  /// CPU: then `logits` is the way.
+  virtual scored_rows_ptr score(std::span<const float> /*residuals*/,
+                                std::uint32_t /*rows*/, int /*threads*/) const {
+    return nullptr;
+  }
 };
 
 }  // namespace lamina

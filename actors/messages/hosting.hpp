@@ -22,6 +22,7 @@ struct load_model {
   std::optional<dtype> compute;  // none: as stored
   std::optional<quality> kept;   // none: as the daemon is configured
   weight_format weights = weight_format::stored;
+  compute_device device;
 };
 using model_hosted = result<view_ptr>;
 

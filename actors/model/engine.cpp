@@ -29,6 +29,7 @@ bool is_out_of_memory(const std::exception& e) {
   if (dynamic_cast<const std::bad_alloc*>(&e) != nullptr) return true;
   const std::string_view what = e.what();
   return what.find("not enough memory") != what.npos ||
+         what.find("out of memory") != what.npos ||  // CUDA's
          what.find("can't allocate memory") != what.npos;
 }
 
@@ -38,6 +39,10 @@ constexpr double retry_ms_max = 30'000;
 
 // Positions that computing costs more than the copy of a page that is shared.
 constexpr std::uint32_t shared_min = 8;
+// torch goes on with a stack trace.
+std::string first_line(std::string_view what) {
+  return std::string(what.substr(0, what.find('\n')));
+}
 
 // One row of a step whose logits are wanted: for the next token, for the lens
 // of all layers, or both.
@@ -64,6 +69,7 @@ class engine_impl final : public engine {
       : model_(std::move(m)),
         layers_(model_->layers()),
         options_(options),
+        kv_memory_(layers_.make_kv_memory(kv_bytes_max())),
         idle_(options.kv_budget_bytes),
         pace_(options.pace) {}
 
@@ -92,6 +98,7 @@ class engine_impl final : public engine {
 
  private:
   step_clock& clock() { return memory_.clock; }
+  std::uint64_t kv_bytes_max() const;
   sequence* find(sequence_id id);
   result<void> check(const sequence_request& request) const;
   result<void> admit(const sequence_request& request) const;
@@ -112,6 +119,10 @@ class engine_impl final : public engine {
   std::uint32_t logit_rows(const head_job& job) const;
   bool run_head(std::span<const head_job> jobs);
   void compute_logits(std::span<const head_job> jobs);
+  std::vector<pass_row> pass_rows(std::span<const head_job> jobs) const;
+  void summarise_scored();
+  void sample_scored(std::span<const head_job> jobs);
+  void rate_scored();
   void gather(const head_job& job, std::span<float> out) const;
   void summarise_rows();
   void sample_tokens(std::span<const head_job> jobs);
@@ -124,6 +135,7 @@ class engine_impl final : public engine {
   std::shared_ptr<const loaded_model> model_;
   const architecture& layers_;
   engine_options options_;
+  std::shared_ptr<kv_memory> kv_memory_;  // of all caches; null: the heap
   kv_store idle_;
   prefill_pace pace_;
   fair_shares shares_;
@@ -140,11 +152,21 @@ class engine_impl final : public engine {
   std::vector<float> residuals_;
   std::vector<float> logits_;
   std::vector<prefill_claim> claims_;  // in the order of running_
+  scored_rows_ptr scored_;  // logits on a device, in place of these two
   std::vector<head_job> jobs_;
   std::vector<lens_row> lens_rows_;
   std::vector<distribution> summaries_;
   std::vector<token_rating> ratings_;
 };
+
+// Idle caches, and every sequence that may run with all of its context.
+std::uint64_t engine_impl::kv_bytes_max() const {
+  const std::uint64_t pages =
+      model_->description().context_length / kv_cache::page_positions + 1;
+  return options_.kv_budget_bytes +
+         options_.max_sequences * pages *
+             kv_cache::page_bytes(layers_.cache_shape());
+}
 
 sequence* engine_impl::find(sequence_id id) {
   for (const auto& s : running_)
@@ -236,7 +258,7 @@ kv_cache engine_impl::reusable_cache(const sequence_request& r) {
   const std::uint32_t own = idle_.common_prefix(r.conversation, r.tokens);
   if (own < most)
     if (auto shared = shared_cache(r, own, most)) return *std::move(shared);
-  if (own == 0) return kv_cache(layers_.cache_shape());
+  if (own == 0) return kv_cache(layers_.cache_shape(), kv_memory_);
   // A request for the begin of what the cache holds leaves it as it is.
   const bool keep = !r.keep_cache || own == r.tokens.size();
   return idle_.take(r.conversation, std::min(own, most), keep);
@@ -283,7 +305,11 @@ std::vector<sequence_progress> engine_impl::step() {
   clock().start();
   while (!forward())
     continue;
-  if (!plan_.tokens.empty()) run_heads();
+  if (!plan_.tokens.empty()) {
+    run_heads();
+    layers_.finish(memory_, writer_);
+    clock().lap(step_part::capture);
+  }
   auto all = report();
   clock().lap(step_part::other);
   const std::chrono::duration<double> took =
@@ -323,7 +349,7 @@ void engine_impl::make_room(const char* what) {
                    [](const auto& s) { return !s->finished(); });
   if (newest == running_.rend()) throw std::bad_alloc();
   (*newest)->fail({error_code::out_of_memory,
-                   std::string("no memory for the next step: ") + what});
+                   "no memory for the next step: " + first_line(what)});
 }
 
 void engine_impl::count_rows() {
@@ -417,13 +443,13 @@ std::uint32_t engine_impl::logit_rows(const head_job& job) const {
 bool engine_impl::run_head(std::span<const head_job> jobs) {
   try {
     compute_logits(jobs);
+    summarise_rows();
   } catch (const std::exception& e) {
     if (!is_out_of_memory(e)) throw;
     make_room(e.what());
     clock().lap(step_part::other);
     return false;
   }
-  summarise_rows();
   clock().lap(step_part::lens);
   sample_tokens(jobs);
   clock().lap(step_part::sampling);
@@ -444,6 +470,11 @@ void engine_impl::compute_logits(std::span<const head_job> jobs) {
       lens_rows_.push_back({&job, rows + l, rows + own - 1, {}, {}});
     rows += own;
   }
+  if (kv_memory_) {  // on a device
+    scored_ = layers_.score(pass_rows(jobs), memory_);
+    clock().lap(step_part::matmul);  // of all parts: they overlap there
+    return;
+  }
   residuals_.resize(std::size_t{rows} * head.width());
   logits_.resize(std::size_t{rows} * head.vocabulary());
   std::span<float> to = residuals_;
@@ -463,6 +494,7 @@ void engine_impl::compute_logits(std::span<const head_job> jobs) {
 // What the lens wants of each row, all rows at once: a decoding sequence has
 // one position, but many layers.
 void engine_impl::summarise_rows() {
+  if (scored_) return summarise_scored();
   for_each_unit(static_cast<std::uint32_t>(lens_rows_.size()), true,
                 [&](std::uint32_t i) {
                   lens_row& row = lens_rows_[i];
@@ -472,6 +504,7 @@ void engine_impl::summarise_rows() {
 }
 
 void engine_impl::sample_tokens(std::span<const head_job> jobs) {
+  if (scored_) return sample_scored(jobs);
   std::uint32_t last = 0;
   for (const head_job& job : jobs) {
     last += logit_rows(job);
@@ -482,12 +515,59 @@ void engine_impl::sample_tokens(std::span<const head_job> jobs) {
 }
 
 void engine_impl::rate_rows() {
+  if (scored_) return rate_scored();
   for_each_unit(static_cast<std::uint32_t>(lens_rows_.size()), true,
                 [&](std::uint32_t i) {
                   lens_row& row = lens_rows_[i];
                   if (const auto next = next_token(*row.job))
                     row.rating = rate_row(logits(row.at), row.summary, *next);
                 });
+}
+
+// The same rows where they are on a device.
+std::vector<pass_row> engine_impl::pass_rows(
+    std::span<const head_job> jobs) const {
+  std::vector<pass_row> rows;
+  for (const head_job& job : jobs)
+    for (std::uint32_t own = logit_rows(job); own > 0; --own)
+      rows.push_back({model_->description().layers + 1 - own, job.step_row});
+  return rows;
+}
+
+void engine_impl::summarise_scored() {
+  std::vector<row_pair> rows;
+  for (const lens_row& row : lens_rows_)
+    rows.push_back({row.at, row.last});
+  const auto summaries = scored_->summarise(rows);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    lens_rows_[i].summary = summaries[i];
+}
+
+void engine_impl::sample_scored(std::span<const head_job> jobs) {
+  std::vector<std::uint32_t> rows;
+  std::uint32_t last = 0;
+  for (const head_job& job : jobs) {
+    last += logit_rows(job);
+    if (job.sample) rows.push_back(last - 1);
+  }
+  if (rows.empty()) return;
+  logits_ = scored_->logits(rows);
+  std::uint32_t at = 0;
+  for (const head_job& job : jobs) {
+    if (!job.sample) continue;
+    job.owner->sample(logits(at++));
+    ++stats_.tokens_decoded;
+  }
+}
+
+void engine_impl::rate_scored() {
+  std::vector<row_token> rows;
+  for (const lens_row& row : lens_rows_)
+    if (const auto next = next_token(*row.job)) rows.push_back({row.at, *next});
+  const auto ratings = scored_->rate(rows);
+  std::size_t at = 0;
+  for (lens_row& row : lens_rows_)
+    if (next_token(*row.job)) row.rating = ratings[at++];
 }
 
 // In the order of positions, for each rates the one after it.

@@ -16,11 +16,16 @@ constexpr std::uint32_t pages_for(std::uint32_t positions) {
 }  // namespace
 
 // Aligned for float by operator new; the kernels load unaligned.
+std::shared_ptr<std::byte[]> kv_cache::new_page() const {
+  if (memory_) return memory_->page();
+  return std::make_shared_for_overwrite<std::byte[]>(page_bytes(shape_));
+}
+
 void kv_cache::extend(std::uint32_t count) {
   own_last_page();
   length_ += count;
   while (pages_.size() < pages_for(length_))
-    pages_.push_back(std::make_shared_for_overwrite<std::byte[]>(page_bytes()));
+    pages_.push_back(new_page());
 }
 
 void kv_cache::truncate(std::uint32_t length) {
@@ -29,7 +34,7 @@ void kv_cache::truncate(std::uint32_t length) {
 }
 
 kv_cache kv_cache::prefix(std::uint32_t length) const {
-  kv_cache part(shape_);
+  kv_cache part(shape_, memory_);
   part.length_ = std::min(length, length_);
   part.pages_.assign(pages_.begin(), pages_.begin() + pages_for(part.length_));
   return part;
@@ -37,8 +42,11 @@ kv_cache kv_cache::prefix(std::uint32_t length) const {
 
 void kv_cache::own_last_page() {
   if (length_ % page_positions == 0 || pages_.back().use_count() == 1) return;
-  auto copy = std::make_shared_for_overwrite<std::byte[]>(page_bytes());
-  std::memcpy(copy.get(), pages_.back().get(), page_bytes());
+  auto copy = new_page();
+  if (memory_)
+    memory_->copy_page(copy.get(), pages_.back().get());
+  else
+    std::memcpy(copy.get(), pages_.back().get(), page_bytes(shape_));
   pages_.back() = std::move(copy);
 }
 

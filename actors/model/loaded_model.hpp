@@ -35,6 +35,8 @@ class loaded_model final : public model {
     p.rope = rope_;
     if (description_.weights != weight_format::stored)
       p.weights = to_string(description_.weights);
+    if (description_.device.kind != device_kind::cpu)
+      p.device = kind_name(description_.device.kind);
     return p;
   }
 

@@ -31,6 +31,8 @@ std::vector<token_id> tokens_of(const model_directory& opened) {
 class nowhere final : public activation_sink {
  public:
   void activations(std::uint32_t, const float*) override {}
+  void copied_activations(std::uint32_t, const std::byte*) override {}
+  bool wanted() const override { return false; }
 };
 
 // [tokens][vocabulary]

@@ -13,6 +13,7 @@
 #include "actors/chunks/chunk_key.hpp"
 #include "actors/chunks/raw_chunk.hpp"
 #include "actors/lens/output_head.hpp"
+#include "actors/model/device/compute_device.hpp"
 #include "actors/model/sampling.hpp"
 #include "actors/model/tokenizer/tokenizer.hpp"
 #include "actors/model/weight_format.hpp"
@@ -27,6 +28,7 @@ struct model_options {
   /// That its weights may take; default: what the machine has available.
   std::optional<std::uint64_t> memory_bytes{};
   std::filesystem::path fingerprints{};  // where they are kept; empty: nowhere
+  compute_device device{};               // where it computes
   weight_format weights = weight_format::stored;
 };
 
@@ -56,7 +58,9 @@ struct model_description {
   weight_format weights = weight_format::stored;
   quantisation_loss loss{};  // of weights that are not as stored
   digest fingerprint;
-  std::string matmul_path;            // which kernels run, for `lamina models`
+  compute_device device{};         // where it computes
+  std::uint64_t device_bytes = 0;  // of its weights there, unless our own CPU
+  std::string matmul_path;         // which kernels run, for `lamina models`
   sampling_options usual_sampling{};  // as its generation_config.json asks
 };
 
@@ -64,7 +68,8 @@ class model {
  public:
   /// Reads config.json, maps *.safetensors, loads the tokenizer. Errors name
   /// the file and the field: not_found, unsupported, corrupt; out_of_memory
-  /// when it does not fit, with the numbers (see model_plan.hpp).
+  /// when it does not fit, with the numbers (see model_plan.hpp). A device that
+  /// is not there is `unsupported`.
   static result<std::shared_ptr<const model>> load(
       const model_options& options);
 

@@ -63,9 +63,22 @@ result<dtype> compute_dtype(const model_options& options,
   return files.main_dtype() == "BF16" ? dtype::bfloat16 : dtype::float32;
 }
 
+// The kernels that multiply int8 are the CPU's.
+result<void> check_placement(const model_options& options) {
+  BOOST_OUTCOME_TRYV(check_device(options.device));
+  if (options.device.kind == device_kind::cpu ||
+      options.weights == weight_format::stored)
+    return success();
+  return fail(error_code::unsupported,
+              "device " + to_string(options.device) + ": weights of " +
+                  std::string(to_string(options.weights)) +
+                  " are for the cpu only");
+}
+
 }  // namespace
 
 result<model_directory> open_model_directory(const model_options& options) {
+  BOOST_OUTCOME_TRYV(check_placement(options));
   model_directory out;
   out.path = options.directory;
   BOOST_OUTCOME_TRYV(read_config(out));
@@ -78,6 +91,7 @@ result<model_directory> open_model_directory(const model_options& options) {
   BOOST_OUTCOME_TRY(compute, compute_dtype(options, out.files));
   out.compute = compute;
   out.weights = options.weights;
+  out.device = options.device;
   return out;
 }
 
@@ -96,7 +110,10 @@ model_description describe(const model_directory& opened,
   d.weight_bytes = opened.files.bytes();
   d.compute = opened.compute;
   d.weights = opened.weights;
-  d.matmul_path = matmul_path();
+  d.device = opened.device;
+  d.matmul_path = opened.device.kind == device_kind::cpu
+                      ? matmul_path()
+                      : matmul_path(opened.device);
   d.usual_sampling = opened.sampling;
   return d;
 }

@@ -27,10 +27,11 @@ struct model_directory {
   checkpoint files;
   dtype compute = dtype::float32;
   weight_format weights = weight_format::stored;
+  compute_device device{};
 
   /// For a reader of its weights, which may take so much memory.
   weights_options reading(std::uint64_t memory_bytes) const {
-    return {compute, memory_bytes, false, weights};
+    return {compute, memory_bytes, false, weights, device};
   }
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "actors/model/device/compute_device.hpp"
 #include "actors/model/kv_cache.hpp"
 #include "actors/model/loading.hpp"
 #include "actors/model/machine_memory.hpp"
@@ -26,7 +27,19 @@ std::uint64_t bytes_per_token(const kv_shape& kv) {
          size_of(kv.element);
 }
 
+bool is_on_device(const model_plan& p) {
+  return p.model.device.kind != device_kind::cpu;
+}
+
+// On a device all weights have the type that is computed in. With `torch` that
+// is the process's memory.
 void place(const weight_placement& placed, model_plan& out) {
+  if (is_on_device(out)) {
+    out.model.device_bytes = out.model.parameters * size_of(out.model.compute);
+    if (out.model.device.kind == device_kind::torch)
+      out.model.copied_bytes = out.model.device_bytes;
+    return;
+  }
   out.mapped_bytes = placed.mapped_bytes;
   out.aligned_bytes = placed.aligned_bytes;
   out.converted_bytes = placed.converted_bytes;
@@ -39,8 +52,10 @@ void place(const weight_placement& placed, model_plan& out) {
 // cache is nothing to run with.
 void weigh(model_plan& out) {
   const std::uint64_t context = out.model.context_length;
-  const std::uint64_t left =
-      out.memory_bytes - std::min(out.memory_bytes, out.copied_bytes());
+  const std::uint64_t taken =
+      is_on_device(out) ? out.model.device_bytes : out.copied_bytes();
+  std::uint64_t left = out.memory_bytes - std::min(out.memory_bytes, taken);
+  if (is_on_device(out)) left = kv_share_of(left);
   out.context_tokens = std::min(context, left / out.kv_bytes_per_token);
   out.fits = out.context_tokens >=
              std::min<std::uint64_t>(context, kv_cache::page_positions);
@@ -49,6 +64,8 @@ void weigh(model_plan& out) {
 }  // namespace
 
 std::uint64_t memory_for(const model_options& options) {
+  if (options.device.kind == device_kind::cuda)
+    return available_bytes(options.device);
   return options.memory_bytes.value_or(available_memory_bytes());
 }
 
@@ -74,6 +91,13 @@ result<model_plan> count_weights(const model_directory& opened,
 }
 
 error does_not_fit(const model_plan& p) {
+  if (is_on_device(p))
+    return {error_code::out_of_memory,
+            std::to_string(p.model.parameters) + " parameters take " +
+                megabytes(p.model.device_bytes) + " on device " +
+                to_string(p.model.device) + ", a token of KV cache takes " +
+                std::to_string(p.kv_bytes_per_token) + " bytes, and " +
+                megabytes(p.memory_bytes) + " are to be had there"};
   return {error_code::out_of_memory,
           std::to_string(p.model.parameters) + " parameters in " +
               megabytes(p.model.weight_bytes) + " of files; " +

@@ -15,14 +15,15 @@ struct model_plan {
   /// Of the weights, in the files' pages: they may be larger than memory.
   std::uint64_t mapped_bytes = 0;
   /// Of the weights, copied: to begin at a cache line, into another type,
-  /// output by input, or as int8. Memory must hold them.
+  /// output by input, or as int8. Memory must hold them. All these are 0 where
+  /// a device has the weights (`model.device_bytes`), but on the way there.
   std::uint64_t aligned_bytes = 0;
   std::uint64_t converted_bytes = 0;
   std::uint64_t turned_bytes = 0;
   std::uint64_t quantised_bytes = 0;
   std::uint64_t kv_bytes_per_token = 0;
   std::uint64_t captured_bytes_per_token = 0;  // raw: every site and layer
-  std::uint64_t memory_bytes = 0;              // that it may take
+  std::uint64_t memory_bytes = 0;    // that it may take, of its device
   std::uint64_t context_tokens = 0;  // of one sequence that fit beside it
   bool fits = false;
 

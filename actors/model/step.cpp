@@ -1,5 +1,8 @@
 #include "actors/model/step.hpp"
 
+#include <algorithm>
+#include <cstring>
+
 #include "actors/model/kernels/rows.hpp"
 
 namespace lamina {
@@ -43,6 +46,22 @@ void chunk_writer::activations(std::uint32_t slot, const float* rows) {
                  place.chunk->row(slot, place.row).data());
     rows += shape_.width;
   }
+}
+
+void chunk_writer::copied_activations(std::uint32_t slot,
+                                      const std::byte* rows) {
+  for (const capture::place& place : places_) {
+    if (place.chunk != nullptr)
+      std::memcpy(place.chunk->row(slot, place.row).data(), rows,
+                  shape_.row_bytes());
+    rows += shape_.row_bytes();
+  }
+}
+
+bool chunk_writer::wanted() const {
+  return std::ranges::any_of(places_, [](const capture::place& place) {
+    return place.chunk != nullptr;
+  });
 }
 
 }  // namespace lamina

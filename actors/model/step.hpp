@@ -35,6 +35,8 @@ class chunk_writer final : public activation_sink {
   void prepare(const step_plan& plan, capture_shape shape);
 
   void activations(std::uint32_t slot, const float* rows) override;
+  void copied_activations(std::uint32_t slot, const std::byte* rows) override;
+  bool wanted() const override;
 
   /// Where a row of the step went; no chunk when nobody wanted it.
   const capture::place& at(std::uint32_t row) const { return places_[row]; }

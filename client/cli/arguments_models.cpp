@@ -19,6 +19,12 @@ void add_weights(CLI::App& command, std::string& weights) {
       ->check(CLI::IsMember({"stored", "int8"}));
 }
 
+void add_device(CLI::App& command, std::string& device) {
+  command.add_option("--device", device,
+                     "Where it computes: cpu (the default), cuda, cuda:N, or "
+                     "torch, the path of GPUs on the CPU");
+}
+
 void add_load(CLI::App& group, invocation& chosen) {
   auto* command = group.add_subcommand("load", "Load one; ends when it is up");
   auto options = std::make_shared<load_options>();
@@ -31,6 +37,7 @@ void add_load(CLI::App& group, invocation& chosen) {
       ->add_option("--dtype", options->dtype,
                    "To compute with (default: as its weights are stored)")
       ->check(dtypes());
+  add_device(*command, options->device);
   command
       ->add_option("--quality", options->quality,
                    "How faithfully activations are kept (default: as the "
@@ -66,6 +73,7 @@ void add_plan(CLI::App& group, invocation& chosen) {
   command->add_option("--dtype", options->dtype, "To compute with")
       ->check(dtypes());
   add_weights(*command, options->weights);
+  add_device(*command, options->device);
   command->callback([&chosen, options] {
     chosen.command = [options](session& with) {
       return plan_model(with, *options);

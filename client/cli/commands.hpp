@@ -18,6 +18,7 @@ result<int> list_models(session& with);
 struct load_options {
   std::string model;    // NAME=DIRECTORY
   std::string dtype;    // empty: as stored
+  std::string device;   // empty: cpu
   std::string quality;  // empty: as configured
   std::string weights;  // empty: as stored
 };
@@ -27,6 +28,7 @@ result<int> unload_model(session& with, const std::string& name);
 struct model_plan_options {
   std::string directory;
   std::string dtype;    // empty: as stored
+  std::string device;   // empty: cpu
   std::string weights;  // empty: as stored
 };
 /// exit_code::failed when it does not fit.

@@ -46,6 +46,7 @@ result<int> load_model(session& with, const load_options& options) {
   BOOST_OUTCOME_TRY(path, absolute_path(options.model.substr(equals + 1)));
   request.path = path;
   request.dtype = dtype_number(options.dtype);
+  request.device = options.device;
   request.quality = options.quality;
   request.weights = options.weights;
   BOOST_OUTCOME_TRY(daemon, with.connect());
@@ -70,6 +71,7 @@ result<int> plan_model(session& with, const model_plan_options& options) {
   request.path = path;
   request.dtype = dtype_number(options.dtype);
   request.weights = options.weights;
+  request.device = options.device;
   BOOST_OUTCOME_TRY(daemon, with.connect());
   BOOST_OUTCOME_TRY(text, daemon->plan_model(request));
   BOOST_OUTCOME_TRY(report, parse_report(text));

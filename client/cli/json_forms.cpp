@@ -38,6 +38,8 @@ json model_form(const wire::ModelInfoT& model) {
           {"parameters", model.parameters},
           {"weight_bytes", model.weight_bytes},
           {"copied_bytes", model.copied_bytes},
+          {"device", model.device},
+          {"device_bytes", model.device_bytes},
           {"dtype", to_string(static_cast<dtype>(model.dtype))},
           {"weights", model.weights},
           {"weight_error", model.weight_error},

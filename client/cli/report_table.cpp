@@ -141,13 +141,18 @@ std::string render_model_plan(const json& plan, const style& look) {
                   words(plan, "dtype"),
                   words(plan, "weights") == "int8" ? ", weights int8" : ""));
   text += line("files", bytes("weight_bytes"));
-  text += line("  weights mapped", bytes("mapped_bytes"));
-  text += line("  weights copied",
-               fmt::format("{} ({} converted, {} transposed, {} aligned, "
-                           "{} as int8)",
-                           bytes("copied_bytes"), bytes("converted_bytes"),
-                           bytes("transposed_bytes"), bytes("aligned_bytes"),
-                           bytes("quantised_bytes")));
+  if (number(plan, "device_bytes") != 0) {
+    text += line("  weights on device",
+                 bytes("device_bytes") + ", " + words(plan, "device"));
+  } else {
+    text += line("  weights mapped", bytes("mapped_bytes"));
+    text += line("  weights copied",
+                 fmt::format("{} ({} converted, {} transposed, {} aligned, "
+                             "{} as int8)",
+                             bytes("copied_bytes"), bytes("converted_bytes"),
+                             bytes("transposed_bytes"), bytes("aligned_bytes"),
+                             bytes("quantised_bytes")));
+  }
   text += line("a token, KV cache", bytes("kv_bytes_per_token"));
   text += line("a token, captured",
                bytes("captured_bytes_per_token") + " before compression");

@@ -138,16 +138,17 @@ std::string utc_minute(std::int64_t unix_ms) {
 std::string render_models(const wire::ModelsT& models, const style& look) {
   std::vector<table_row> rows;
   for (const auto& model : models.models)
-    rows.push_back({harmless(model->name), harmless(model->architecture),
-                    grouped(model->parameters), std::to_string(model->layers),
-                    std::to_string(model->width),
-                    std::to_string(model->vocabulary),
-                    std::to_string(model->context_length),
-                    std::string(to_string(static_cast<dtype>(model->dtype))),
-                    weights_of(*model), harmless(model->health)});
-  return render_rows({"name", "family", "parameters", "layers", "width",
-                      "vocabulary", "context", "dtype", "weights", "health"},
-                     rows, look);
+    rows.push_back(
+        {harmless(model->name), harmless(model->architecture),
+         grouped(model->parameters), std::to_string(model->layers),
+         std::to_string(model->width), std::to_string(model->vocabulary),
+         std::to_string(model->context_length),
+         std::string(to_string(static_cast<dtype>(model->dtype))),
+         weights_of(*model), harmless(model->device), harmless(model->health)});
+  return render_rows(
+      {"name", "family", "parameters", "layers", "width", "vocabulary",
+       "context", "dtype", "weights", "device", "health"},
+      rows, look);
 }
 
 std::string render_conversations(const wire::ConversationsT& conversations,

@@ -144,6 +144,44 @@ class TestLoading(ModelsTest):
         self.assertEqual(self.load("gpt2")["fingerprint"], first)
 
 
+class TestDevices(ModelsTest):
+    """The path of GPUs on the CPU; what is not there."""
+
+    def test_a_model_on_a_device_writes_is_clicked_and_goes_on(self):
+        loaded = self.load("gpt2", "--device", "torch")
+        self.assertEqual(loaded["device"], "torch")
+        self.assertEqual(loaded["device_bytes"], 4 * loaded["parameters"])
+        self.assertIn("libtorch", loaded["matmul_path"])
+        self.assertEqual(self.daemon.status()["models"]["gpt2"]["device"],
+                         "torch")
+        self.load("plain", directory=self.roots / "gpt2")
+        turns = {}
+        for model in ("gpt2", "plain"):
+            turns[model] = self.daemon.generate(
+                "Some words.", "--max-new-tokens", 20, "--lens", "eager",
+                "--wait-durable", model=model)
+            self.assertTrue(turns[model]["durable"])
+        self.assertEqual(turns["gpt2"]["text"], turns["plain"]["text"])
+        lens = {model: self.positions(turn["conversation"])["layers"]
+                for model, turn in turns.items()}
+        for own, plain in zip(lens["gpt2"], lens["plain"]):
+            self.assertAlmostEqual(own["entropy"], plain["entropy"], 3)
+        again = self.daemon.generate(" And more.", "--max-new-tokens", 20,
+                                     "--wait-durable", model="gpt2",
+                                     conversation=turns["gpt2"]["conversation"])
+        self.assertGreater(again["reused_tokens"], 0)
+
+    def test_a_device_that_is_not_there_is_refused(self):
+        for command in (("load", f"gpt2={self.roots / 'gpt2'}"),
+                        ("plan", self.roots / "gpt2")):
+            self.assertFails("unsupported", "device cuda:100: this ", "models",
+                             *command, "--device", "cuda:100")
+            self.assertFails("invalid_argument",
+                             "device 'gpu' is not cpu, cuda, cuda:N or torch",
+                             "models", *command, "--device", "gpu")
+        self.assertEqual(self.names(), {"demo": "up"})
+
+
 class TestUnloading(ModelsTest):
     def test_running_turns_end_in_order_and_stay_readable(self):
         self.load("stories260K")

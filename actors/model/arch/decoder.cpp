@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "actors/model/device/decoder.hpp"
 #include "actors/model/kernels/linear.hpp"
 #include "actors/model/kernels/rows.hpp"
 
@@ -222,6 +223,9 @@ result<std::unique_ptr<const architecture>> make_decoder(
     const model_shape& shape, const weights_reader& weights,
     decoder_parts parts) {
   BOOST_OUTCOME_TRYV(weights.check_all_taken());
+  const weights_options& given = weights.options();
+  if (given.device.kind != device_kind::cpu && !given.counting)
+    return make_device_decoder(shape, given.compute, given.device, parts);
   parts.memory = weights.memory();
   return std::unique_ptr<const architecture>(
       std::make_unique<decoder>(shape, weights.compute(), std::move(parts)));

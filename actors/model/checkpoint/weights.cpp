@@ -150,7 +150,8 @@ quantisation_error quantise(const outputs_of& from, const matrix& shape,
 weights_reader::weights_reader(checkpoint files, weights_options options)
     : memory_(std::make_shared<weight_memory>()), options_(options) {
   memory_->files = std::move(files);
-  align_ = memory_->files.bytes() <= options_.memory_bytes / 2;
+  align_ = options_.device.kind == device_kind::cpu &&
+           memory_->files.bytes() <= options_.memory_bytes / 2;
 }
 
 result<const tensor_view*> weights_reader::take(

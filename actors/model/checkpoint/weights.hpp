@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "actors/model/checkpoint/checkpoint.hpp"
+#include "actors/model/device/compute_device.hpp"
 #include "actors/model/kernels/matrix.hpp"
 #include "actors/model/kernels/quantise.hpp"
 #include "actors/model/weight_format.hpp"
@@ -51,11 +52,13 @@ struct weights_options {
   /// bfloat16 weights stay as they are, for widening is exact.
   dtype compute = dtype::float32;
   /// That weights may take. A checkpoint of more than half of it is not copied
-  /// for speed alone.
+  /// for speed alone, nor is one that goes to a device.
   std::uint64_t memory_bytes = 0;
   /// Only checks and counts: the matrices must not be read.
   bool counting = false;
   weight_format format = weight_format::stored;
+  /// Where they are copied to afterwards.
+  compute_device device{};
 };
 
 /// Used once, by one thread, while a model loads.
@@ -63,6 +66,7 @@ class weights_reader {
  public:
   weights_reader(checkpoint files, weights_options options);
 
+  const weights_options& options() const { return options_; }
   dtype compute() const { return options_.compute; }
   std::uint64_t parameters() const { return parameters_; }
   const weight_placement& placement() const { return placement_; }

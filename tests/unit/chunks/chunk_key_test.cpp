@@ -65,6 +65,7 @@ TEST(ProvenanceRoot, ChangesWithEveryField) {
       [](provenance& p) { p.origin = "brought:1"; },
       [](provenance& p) { p.revision += 1; },
       [](provenance& p) { p.weights = "int8"; },
+      [](provenance& p) { p.device = "cuda"; },
   };
   std::set<digest> roots;
   for (const auto& change : changes) {

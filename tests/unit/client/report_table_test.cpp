@@ -59,6 +59,16 @@ TEST(ReportTable, AModelsPlanSaysWhatItsWeightsBecome) {
   EXPECT_THAT(render_model_plan(plan, plain), Not(HasSubstr("weights int8")));
 }
 
+TEST(ReportTable, APlanForADeviceCountsWeightsThere) {
+  json plan = {{"device", "cuda:1"}, {"device_bytes", 564'224}};
+  const auto text = render_model_plan(plan, plain);
+  EXPECT_THAT(text, HasSubstr("weights on device"));
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("564.2 KB, cuda:1"), Not(HasSubstr("mapped"))));
+  plan["device_bytes"] = 0;
+  EXPECT_THAT(render_model_plan(plan, plain), HasSubstr("weights mapped"));
+}
+
 TEST(ReportTable, RatesAreALineEach) {
   const json report = {{"conversation", "0000000000001"},
                        {"lens", true},

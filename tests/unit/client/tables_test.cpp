@@ -65,11 +65,13 @@ TEST(ModelsTable, NamesWhatRuns) {
   model.name = "demo";
   model.parameters = 4'200'000;
   model.dtype = 2;
+  model.device = "cuda:1";
   model.health = "up";
   const auto text = render_models(models, plain);
   EXPECT_THAT(text, HasSubstr("demo"));
   EXPECT_THAT(text, HasSubstr("4.20 M"));
   EXPECT_THAT(text, HasSubstr("bfloat16"));
+  EXPECT_THAT(text, HasSubstr("cuda:1"));
 }
 
 TEST(ModelsTable, SaysWhatQuantisedWeightsCost) {

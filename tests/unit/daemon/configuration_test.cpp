@@ -100,7 +100,8 @@ TEST_F(ConfigurationTest, AnImpossibleValueIsRefused) {
         "backpressure: push", "socket_mode: 0777",
         "cache: {memory: {eviction_policy: fifo}}",
         "models: [{name: a, path: b, dtype: int8}]",
-        "models: [{name: a, path: b, weights: int4}]", "listen: []",
+        "models: [{name: a, path: b, weights: int4}]",
+        "models: [{name: a, path: b, device: gpu}]", "listen: []",
         "listen: ftp://x", "tls: {certificate: ''}"})
     EXPECT_NE(refusal(text), "accepted") << text;
 }
@@ -123,6 +124,18 @@ TEST_F(ConfigurationTest, ModelsNeedANameOfTheirOwnAndAPath) {
   EXPECT_THAT(
       refusal("models:\n  - {name: a, path: b}\n  - {name: a, path: c}"),
       StartsWith("3: two models are called 'a'"));
+}
+
+// Whether it is there, the model's actor asks.
+TEST_F(ConfigurationTest, ADeviceIsReadAndShownAsItIsWritten) {
+  const auto c = read(
+                     "models:\n  - {name: a, path: b, device: cuda:1}\n"
+                     "  - {name: c, path: d}\n")
+                     .value();
+  EXPECT_EQ(to_string(c.models[0].device), "cuda:1");
+  EXPECT_EQ(to_string(c.models[1].device), "cpu");
+  EXPECT_EQ(refusal("models: [{name: a, path: b, device: gpu}]"),
+            "1: 'gpu' is not cpu, cuda, cuda:N or torch");
 }
 
 TEST_F(ConfigurationTest, TextThatIsNoYamlIsRefusedWithItsLine) {

@@ -27,8 +27,11 @@ inline std::filesystem::path golden_directory(
 }
 
 inline model_ptr load(const std::filesystem::path& directory,
-                      std::optional<dtype> compute = std::nullopt) {
-  auto loaded = model::load({"golden", directory, compute});
+                      std::optional<dtype> compute = std::nullopt,
+                      compute_device device = {}) {
+  model_options options{"golden", directory, compute};
+  options.device = device;
+  auto loaded = model::load(options);
   if (!loaded) {
     ADD_FAILURE() << to_string(loaded.error());
     std::abort();

@@ -1,5 +1,5 @@
 // The forward passes of the families against what Hugging Face computed in
-// float32.
+// float32: with our own kernels, and with libtorch's operators as on a GPU.
 #include <cmath>
 
 #include "actors/lens/lens.hpp"
@@ -22,14 +22,18 @@ struct golden_case {
   const char* head;  // the tensor that the logits are computed with
 };
 
-class Golden : public ::testing::TestWithParam<golden_case> {
+using placed_case = std::tuple<golden_case, device_kind>;
+
+class Golden : public ::testing::TestWithParam<placed_case> {
  protected:
-  std::string name_ = GetParam().name;
-  goldens reference_{GetParam().prompt, name_};
+  golden_case given_ = std::get<golden_case>(GetParam());
+  std::string name_ = given_.name;
+  goldens reference_{given_.prompt, name_};
   std::vector<token_id> prompt_ = reference_.tokens("input_ids");
 
   model_ptr model_of(std::optional<dtype> compute = std::nullopt) const {
-    return load(golden_directory(name_), compute);
+    return load(golden_directory(name_), compute,
+                {std::get<device_kind>(GetParam())});
   }
   sequence_request prefill() const {
     sequence_request r;
@@ -164,7 +168,7 @@ TEST_P(Golden, Bfloat16CaptureIsWhatTheHeadRead) {
       mapped_file::open(golden_directory(name_) / "model.safetensors");
   const auto tensors = parse_safetensors(file.value()->bytes()).value();
   std::vector<float> head(std::size_t{vocabulary} * width);
-  widen_row(tensors.at(GetParam().head).bytes, dtype::float32, head);
+  widen_row(tensors.at(given_.head).bytes, dtype::float32, head);
   round_to(dtype::bfloat16, head.data(), head.size());
   for (position_t p = 0; p < prompt_.size(); ++p)
     for (std::uint32_t v = 0; v < vocabulary; ++v) {
@@ -278,14 +282,19 @@ TEST_P(Golden, SequencesTogetherEqualThemAlone) {
 
 INSTANTIATE_TEST_SUITE_P(
     Models, Golden,
-    ::testing::Values(golden_case{"llama", "p0", "lm_head.weight"},
-                      golden_case{"llama", "p1", "lm_head.weight"},
-                      golden_case{"llama3", "p0", "model.embed_tokens.weight"},
-                      golden_case{"llama3", "p1", "model.embed_tokens.weight"},
-                      golden_case{"gpt2", "p0", "transformer.wte.weight"},
-                      golden_case{"gpt2", "p1", "transformer.wte.weight"}),
+    ::testing::Combine(
+        ::testing::Values(
+            golden_case{"llama", "p0", "lm_head.weight"},
+            golden_case{"llama", "p1", "lm_head.weight"},
+            golden_case{"llama3", "p0", "model.embed_tokens.weight"},
+            golden_case{"llama3", "p1", "model.embed_tokens.weight"},
+            golden_case{"gpt2", "p0", "transformer.wte.weight"},
+            golden_case{"gpt2", "p1", "transformer.wte.weight"}),
+        ::testing::Values(device_kind::cpu, device_kind::torch)),
     [](const auto& given) {
-      return std::string(given.param.name) + "_" + given.param.prompt;
+      const auto& of = std::get<golden_case>(given.param);
+      return std::string(of.name) + "_" + of.prompt + "_" +
+             std::string(kind_name(std::get<device_kind>(given.param)));
     });
 
 TEST(GoldenModel, Gpt2DescribesItself) {
