@@ -34,9 +34,9 @@ struct catalog_request_state {
 void catalog_request_state::status() {
   self->request(ctx.view->supervisor, caf::infinite, get_status{})
       .then(
-          [this](const std::string& json) {
+          [this](const std::string& report) {
             wire::StatusT answer;
-            answer.json = json;
+            answer.json = report;
             send_terminal(self, ctx, make_body(std::move(answer)));
           },
           unavailable(self, ctx, "supervisor"));

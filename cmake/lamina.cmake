@@ -37,13 +37,14 @@ if(MOLD)
 endif()
 
 # The sanitised presets: several sources of a target in one compilation, which
-# reads CAF's headers once for all of them. Only for targets whose
-# sources get along.
+# reads CAF's headers once for all of them. Only for targets whose sources get
+# along; warnings about what only seems to meet are switched off.
 option(LAMINA_UNITY "Compile several sources at a time" OFF)
 function(lamina_unity target)
   if(LAMINA_UNITY)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON
                                                UNITY_BUILD_BATCH_SIZE 7)
+    target_compile_options(${target} PRIVATE ${ARGN})
   endif()
 endfunction()
 
