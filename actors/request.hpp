@@ -39,8 +39,8 @@ struct request_context {
 /// Sends one frame; `then` runs when it is on the wire.
 template <class Self, class Then>
 void send_response(Self* self, const request_context& ctx, frame_kind kind,
-                   const wire::BodyUnion& body,
-                   shared_bytes payload, Then then) {
+                   const wire::BodyUnion& body, shared_bytes payload,
+                   Then then) {
   auto head = try_encode_frame_head(kind, ctx.request, body, payload.bytes);
   const auto* refusal = body.AsError();
   std::uint16_t failed = refusal ? refusal->code : std::uint16_t{0};
@@ -62,8 +62,7 @@ void send_response(Self* self, const request_context& ctx, frame_kind kind,
 /// Sends the last frame of a request and ends the actor.
 template <class Self>
 void send_terminal(Self* self, const request_context& ctx,
-                   const wire::BodyUnion& body,
-                   shared_bytes payload = {}) {
+                   const wire::BodyUnion& body, shared_bytes payload = {}) {
   send_response(self, ctx, frame_kind::terminal, body, std::move(payload),
                 [self] { self->quit(); });
 }

@@ -32,8 +32,8 @@ std::string response(std::string_view status, std::string_view body) {
 /// Closes the peer when it takes too long; the caller cancels it.
 std::shared_ptr<asio::steady_timer> close_late(
     const std::shared_ptr<byte_stream>& peer) {
-  auto timer =
-      std::make_shared<asio::steady_timer>(peer->executor(), 3 * patience_with_peer);
+  auto timer = std::make_shared<asio::steady_timer>(peer->executor(),
+                                                    3 * patience_with_peer);
   timer->async_wait([peer, timer](const boost::system::error_code& cancelled) {
     if (!cancelled) peer->close();
   });
@@ -100,7 +100,8 @@ asio::awaitable<void> metrics_server::answer(
 
 asio::awaitable<std::string> metrics_server::collect() {
   auto answer = std::make_shared<std::string>();
-  auto arrived = std::make_shared<asio::steady_timer>(io_, 2 * patience_with_peer);
+  auto arrived =
+      std::make_shared<asio::steady_timer>(io_, 2 * patience_with_peer);
   request_status(io_, *sys_, supervisor_,
                  [answer, arrived](const std::string& status) {
                    *answer = status;

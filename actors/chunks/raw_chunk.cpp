@@ -26,8 +26,7 @@ void widen(std::span<const std::byte> row, std::span<float> out, Widen one) {
 raw_chunk::raw_chunk(capture_shape shape, position_t first_position)
     : shape_(shape), first_(first_position), sites_(all_sites) {
   const std::size_t size = bytes();
-  storage_.reset(
-      static_cast<std::byte*>(::operator new[](size, alignment)));
+  storage_.reset(static_cast<std::byte*>(::operator new[](size, alignment)));
   std::memset(storage_.get(), 0, size);
   lay(0, chunk_positions, storage_.get(), chunk_positions * shape.row_bytes(),
       nullptr);
@@ -44,15 +43,14 @@ void raw_chunk::aligned_delete::operator()(std::byte* p) const {
 }
 
 void raw_chunk::lay(std::uint32_t begin, std::uint32_t end, const std::byte* at,
-                    std::size_t slot_bytes,
-                    std::shared_ptr<const void> owner) {
+                    std::size_t slot_bytes, std::shared_ptr<const void> owner) {
   assert(begin <= end && end <= chunk_positions);
   for (std::uint32_t row = begin; row < end; ++row)
     places_[row] = {at + (row - begin) * shape_.row_bytes(), slot_bytes, owner};
 }
 
 bool raw_chunk::holds_slot(std::uint32_t slot) const {
-  return holds(slot == 0                ? site::embed
+  return holds(slot == 0               ? site::embed
                : slot <= shape_.layers ? site::resid_post
                                        : site::final_norm);
 }

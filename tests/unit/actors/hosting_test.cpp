@@ -16,7 +16,7 @@ class hosting_test : public actor_test {
 
   model_hosted load(const std::string& name, const std::string& directory) {
     return ask<model_hosted>(
-        top_, load_model{name, goldens_ / directory, {}, {}, {}});
+        top_, load_model{name, goldens_ / directory, {}, {}, {}, {}});
   }
   void expect_refused(const model_hosted& answer, error_code code,
                       const std::string& part) {
@@ -45,7 +45,7 @@ TEST_F(HostingTest, WeightsAreQuantisedWhereAsked) {
   start();
   const auto hosted = ask<model_hosted>(
       top_,
-      load_model{"eight", goldens_ / "gpt2", {}, {}, weight_format::int8});
+      load_model{"eight", goldens_ / "gpt2", {}, {}, weight_format::int8, {}});
   ASSERT_TRUE(hosted) << to_string(hosted.error());
   const auto& eight = hosted.value()->models.at("eight").model;
   EXPECT_EQ(eight->description().weights, weight_format::int8);
