@@ -93,8 +93,12 @@ class KillLoop(DaemonTest):
     def check_lens(self, conversation, kept):
         for position, layers in kept["lens"].items():
             lens = self.daemon.json("lens", conversation, position)
-            self.assertNotEqual(lens["source"], "recomputed")
-            if (position // CHUNK + 1) * CHUNK <= kept["size"]:
+            whole = (position // CHUNK + 1) * CHUNK <= kept["size"]
+            # A turn that went on writes the open chunk anew: killed before its
+            # records were, they come from rows, which eviction may have taken.
+            if whole or not self.evicting:
+                self.assertNotEqual(lens["source"], "recomputed")
+            if whole:
                 self.assertEqual([a["top"] for a in lens["layers"]], [b["top"] for b in layers],
                                  f"position {position} of {kept['size']}, from {lens['source']}")
                 continue
