@@ -39,6 +39,11 @@ def occurrences(path, wanted):
 class Faults(DaemonTest):
     def setUp(self):
         super().setUp()
+        # It could have a chunk in memory before it is asked for.
+        file = self.daemon.state / "lamina.yaml"
+        file.write_text("cache: {prefetch: {enabled: false}}\n")
+        self.daemon.arguments = (*self.daemon.arguments, "--config", file)
+        self.restart()
         self.store = self.daemon.state / "cache"
         self.file = self.store / "data.mdb"
 
