@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "client/cli/advice.hpp"
+#include "client/cli/arguments_bench.hpp"
 #include "client/cli/arguments_config.hpp"
 #include "client/cli/ranges.hpp"
 #include "client/cli/tensor_files.hpp"
@@ -456,86 +457,11 @@ void add_plan(CLI::App& app, invocation& chosen) {
   });
 }
 
-constexpr auto bench_model_help = "Default: the only one there is";
-
-void add_bench_decode(CLI::App& group, invocation& chosen) {
-  auto* command = group.add_subcommand(
-      "decode", "How fast a model writes, for one and for several at once");
-  auto options = keep<bench_decode_options>();
-  command->add_option("--model", options->model, bench_model_help);
-  command
-      ->add_option("--batches", options->batches,
-                   "So many sequences at once, as in 1,4,16")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 128))
-      ->capture_default_str();
-  command->add_option("--tokens", options->tokens, "Of each answer")
-      ->check(CLI::Range(8, 1 << 20))
-      ->capture_default_str();
-  command->add_option("--rounds", options->rounds, "Of which medians are taken")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  command->callback([&chosen, options] {
-    chosen.command = [options](session& with) {
-      return bench_decode(with, *options);
-    };
-  });
-}
-
-void add_bench_capture(CLI::App& group, invocation& chosen) {
-  auto* command = group.add_subcommand(
-      "capture", "What keeping activations and the lens costs");
-  auto options = keep<bench_capture_options>();
-  command->add_option("--model", options->model, bench_model_help);
-  command->add_option("--tokens", options->tokens, "Of each answer")
-      ->check(CLI::Range(8, 1 << 20))
-      ->capture_default_str();
-  command->add_option("--rounds", options->rounds, "Of which medians are taken")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  command->callback([&chosen, options] {
-    chosen.command = [options](session& with) {
-      return bench_capture(with, *options);
-    };
-  });
-}
-
-void add_bench_sessions(CLI::App& group, invocation& chosen) {
-  auto* command = group.add_subcommand(
-      "sessions", "Many who write at once, and some who click");
-  auto options = keep<bench_sessions_options>();
-  command->add_option("--model", options->model, bench_model_help);
-  command->add_option("--sessions", options->sessions, "That write")
-      ->check(CLI::Range(1, 128))
-      ->capture_default_str();
-  command->add_option("--clickers", options->clickers, "That ask for the lens")
-      ->check(CLI::Range(0, 64))
-      ->capture_default_str();
-  command->add_option("--seconds", options->seconds, "To measure for")
-      ->check(CLI::Range(1, 86'400))
-      ->capture_default_str();
-  command->add_option("--tokens", options->tokens, "Of each answer")
-      ->check(CLI::Range(8, 1 << 20))
-      ->capture_default_str();
-  command
-      ->add_option("--lens", options->lens,
-                   "When its records are made; none: without capture")
-      ->check(CLI::IsMember({"none", "eager", "deferred", "on_demand"}))
-      ->capture_default_str();
-  command->callback([&chosen, options] {
-    chosen.command = [options](session& with) {
-      return bench_sessions(with, *options);
-    };
-  });
-}
-
 void add_bench(CLI::App& app, invocation& chosen) {
   auto* group = app.add_subcommand(
       "bench", "Measure the daemon's models, or what is stored");
   group->require_subcommand(1);
-  add_bench_decode(*group, chosen);
-  add_bench_capture(*group, chosen);
-  add_bench_sessions(*group, chosen);
+  add_model_benches(*group, chosen);
   auto* command = group->add_subcommand(
       "codec", "What each quality does to a conversation's activations");
   auto options = keep<bench_codec_options>();

@@ -93,4 +93,39 @@ double seconds_between(bench_clock::time_point from,
   return std::chrono::duration<double>(until - from).count();
 }
 
+json head_of(const bench_subject& subject) {
+  return {{"model", subject.model.name},
+          {"dtype", to_string(static_cast<dtype>(subject.model.dtype))}};
+}
+
+error interrupted_error() {
+  return {error_code::cancelled, "the measurement was interrupted"};
+}
+
+result<std::deque<turn_runner>> dial_many(const bench_subject& subject,
+                                          std::uint32_t count) {
+  std::deque<turn_runner> runners;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    BOOST_OUTCOME_TRY(runner, turn_runner::dial(subject));
+    runners.push_back(std::move(runner));
+  }
+  return runners;
+}
+
+result<void> clean_up(std::deque<turn_runner>& runners) {
+  for (auto& runner : runners) {
+    BOOST_OUTCOME_TRYV(runner.clean_up());
+  }
+  return success();
+}
+
+std::uint64_t tokens_between(const std::vector<arrival>& arrivals,
+                             bench_clock::time_point from,
+                             bench_clock::time_point until) {
+  std::uint64_t tokens = 0;
+  for (const auto& a : arrivals)
+    if (a.at > from && a.at <= until) tokens += a.tokens;
+  return tokens;
+}
+
 }  // namespace lamina::cli

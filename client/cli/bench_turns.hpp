@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -63,5 +64,22 @@ result<void> run_together(
 
 double seconds_between(bench_clock::time_point from,
                        bench_clock::time_point until);
+
+/// So many connections; the first that cannot be had is the error.
+result<std::deque<turn_runner>> dial_many(const bench_subject& subject,
+                                          std::uint32_t count);
+
+/// Each deletes what it wrote.
+result<void> clean_up(std::deque<turn_runner>& runners);
+
+/// Later than `from`, until `until` included.
+std::uint64_t tokens_between(const std::vector<arrival>& arrivals,
+                             bench_clock::time_point from,
+                             bench_clock::time_point until);
+
+error interrupted_error();
+
+/// {model, dtype}: what every report begins with.
+json head_of(const bench_subject& subject);
 
 }  // namespace lamina::cli
