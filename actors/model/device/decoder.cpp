@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/silu.h>
 #include <c10/core/InferenceMode.h>
@@ -259,10 +258,7 @@ scored_rows_ptr device_decoder::score(std::span<const pass_row> rows,
   std::vector<std::int64_t> wanted;
   for (const pass_row& row : rows)
     wanted.push_back(row.slot * state.rows.size(1) + row.row);
-  const at::Tensor indices =
-      at::from_blob(wanted.data(), {static_cast<std::int64_t>(wanted.size())},
-                    at::TensorOptions(at::kLong))
-          .to(device_);
+  const at::Tensor indices = copied_to(device_, wanted);
   return head_->score(state.rows.view({-1, shape_.width})
                           .index_select(0, indices)
                           .to(at::kFloat));

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "actors/model/device/device_scores.hpp"
+#include "actors/model/device/torch_device.hpp"
 #include "actors/model/kernels/team.hpp"
 
 namespace lamina {
@@ -37,11 +38,9 @@ at::Tensor device_head::logits(const at::Tensor& residuals) const {
   return out;
 }
 
-// libtorch takes a mutable pointer also for what it only reads.
 at::Tensor device_head::uploaded(std::span<const float> residuals,
                                  std::uint32_t rows) const {
-  return at::from_blob(const_cast<float*>(residuals.data()), {rows, width()},
-                       at::TensorOptions(at::kFloat))
+  return as_tensor(residuals.data(), {rows, width()}, at::kFloat)
       .to(weight_.device());
 }
 

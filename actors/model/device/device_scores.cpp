@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/logical_and.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
@@ -12,6 +11,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include "actors/model/device/torch_device.hpp"
 
 namespace lamina {
 namespace {
@@ -64,10 +65,7 @@ distribution made_of(const float* top, const std::int64_t* ids,
 
 at::Tensor device_scores::indices(
     const std::vector<std::int64_t>& values) const {
-  return at::from_blob(const_cast<std::int64_t*>(values.data()),
-                       {static_cast<std::int64_t>(values.size())},
-                       at::TensorOptions(at::kLong))
-      .to(logits_.device(), at::kLong, /*non_blocking=*/false, /*copy=*/true);
+  return copied_to(logits_.device(), values);
 }
 
 at::Tensor device_scores::gather(const std::vector<std::int64_t>& rows) const {

@@ -2,25 +2,19 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/layer_norm.h>
 
 #include "actors/model/device/torch_device.hpp"
 
 namespace lamina {
-// libtorch takes a mutable pointer also for what it only reads.
 at::Tensor uploader::matrix_of(const matrix& m) const {
-  return at::from_blob(const_cast<std::byte*>(m.elements), {m.rows, m.columns},
-                       at::TensorOptions(torch_type(m.element)))
+  return as_tensor(m.elements, {m.rows, m.columns}, torch_type(m.element))
       .to(device_, compute_, /*non_blocking=*/false, /*copy=*/true);
 }
 
 at::Tensor uploader::vector(const std::vector<float>& values) const {
   if (values.empty()) return {};
-  return at::from_blob(const_cast<float*>(values.data()),
-                       {static_cast<std::int64_t>(values.size())},
-                       at::TensorOptions(at::kFloat))
-      .to(device_, at::kFloat, false, true);
+  return copied_to(device_, values);
 }
 
 at::Tensor device_norm::operator()(const at::Tensor& x) const {

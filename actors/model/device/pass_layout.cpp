@@ -1,12 +1,13 @@
 #include "actors/model/device/pass_layout.hpp"
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/from_blob.h>
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <map>
+
+#include "actors/model/device/torch_device.hpp"
 
 namespace lamina {
 namespace {
@@ -15,15 +16,6 @@ constexpr std::uint32_t page_positions = kv_cache::page_positions;
 
 // Rows of a prefill that attend together: bounds what scores take.
 constexpr std::uint32_t stretch_rows_max = 128;
-
-template <class T>
-at::Tensor on_device(const std::vector<T>& values, c10::Device device) {
-  const auto type = std::is_same_v<T, float> ? at::kFloat : at::kLong;
-  return at::from_blob(const_cast<T*>(values.data()),
-                       {static_cast<std::int64_t>(values.size())},
-                       at::TensorOptions(type))
-      .to(device, type, /*non_blocking=*/false, /*copy=*/true);
-}
 
 // Consecutive rows of one sequence.
 struct stretch {
@@ -76,7 +68,7 @@ class layout_builder {
           rows.push_back(block(s.cache, p / page_positions, h) *
                              page_positions +
                          p % page_positions);
-    return on_device(rows, device_);
+    return copied_to(device_, rows);
   }
 
   attention_group group(std::span<const stretch> members) const {
@@ -96,8 +88,8 @@ class layout_builder {
         for (std::uint32_t p = 0; p < pages; ++p)
           blocks.push_back(block(s.cache, p < s.pages() ? p : none, h));
     }
-    out.rows = on_device(rows, device_);
-    out.blocks = on_device(blocks, device_);
+    out.rows = copied_to(device_, rows);
+    out.blocks = copied_to(device_, blocks);
     out.visible = visible(last, out, pages * page_positions);
     return out;
   }
@@ -116,7 +108,7 @@ class layout_builder {
   at::Tensor visible(const std::vector<std::int64_t>& last,
                      const attention_group& group,
                      std::int64_t positions) const {
-    const at::Tensor up_to = on_device(last, device_)
+    const at::Tensor up_to = copied_to(device_, last)
                                  .view({group.sequences, 1, group.rows_each, 1})
                                  .repeat({1, 1, share_, 1});
     return at::arange(positions, at::TensorOptions(at::kLong).device(device_))
@@ -143,8 +135,8 @@ void rotation(std::span<const step_span> spans,
         sines.push_back(std::sin(angle));
       }
   const auto half = static_cast<std::int64_t>(frequencies.size());
-  out.cosines = on_device(cosines, device).view({-1, 1, half});
-  out.sines = on_device(sines, device).view({-1, 1, half});
+  out.cosines = copied_to(device, cosines).view({-1, 1, half});
+  out.sines = copied_to(device, sines).view({-1, 1, half});
 }
 
 }  // namespace
@@ -158,9 +150,9 @@ pass_layout lay_out(std::span<const token_id> tokens,
   for (const step_span& s : spans)
     for (std::uint32_t i = 0; i < s.count; ++i)
       positions.push_back(s.first + i);
-  out.tokens = on_device(
-      std::vector<std::int64_t>(tokens.begin(), tokens.end()), device);
-  out.positions = on_device(positions, device);
+  out.tokens = copied_to(
+      device, std::vector<std::int64_t>(tokens.begin(), tokens.end()));
+  out.positions = copied_to(device, positions);
   rotation(spans, frequencies, device, out);
   const layout_builder builder(pool, heads, spans.front().cache->shape().heads,
                                device);

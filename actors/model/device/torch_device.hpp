@@ -1,10 +1,14 @@
-// What libtorch calls our devices and element types.
+// What libtorch calls our devices and element types, and memory of ours as
+// tensors.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/from_blob.h>
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
 #include <cassert>
+#include <vector>
 
 #include "actors/model/device/compute_device.hpp"
 #include "actors/model/kernels/matrix.hpp"
@@ -35,6 +39,23 @@ inline c10::ScalarType torch_type(weight_type element) {
   assert(element != weight_type::int8);
   return element == weight_type::bfloat16 ? c10::ScalarType::BFloat16
                                           : c10::ScalarType::Float;
+}
+
+/// A tensor over memory of ours, to be read only, while the memory lasts:
+/// libtorch takes a mutable pointer also for that.
+inline at::Tensor as_tensor(const void* elements, c10::IntArrayRef sizes,
+                            c10::ScalarType type) {
+  return at::from_blob(const_cast<void*>(elements), sizes,
+                       at::TensorOptions(type));
+}
+
+/// [values.size()] of float or int64 on the device, in memory of its own.
+template <class T>
+at::Tensor copied_to(c10::Device device, const std::vector<T>& values) {
+  const auto type = c10::CppTypeToScalarType<T>::value;
+  return as_tensor(values.data(), {static_cast<std::int64_t>(values.size())},
+                   type)
+      .to(device, type, /*non_blocking=*/false, /*copy=*/true);
 }
 
 }  // namespace lamina
