@@ -17,12 +17,6 @@ bool int8_tiles_fit(const matrix& weight) {
          weight.input == dtype::bfloat16 && weight.columns % tile_columns == 0;
 }
 
-void reserve(bfloat16_rows& x, std::uint32_t rows, std::uint32_t columns) {
-  x.rows = rows;
-  x.columns = columns;
-  x.memory.resize(x.groups() * x.group_size() / tile_columns);
-}
-
 #if LAMINA_HAS_TILES
 
 namespace {

@@ -19,15 +19,8 @@ namespace lamina {
 /// Eight bits, inputs of bfloat16, whole tiles of columns.
 bool int8_tiles_fit(const matrix& weight);
 
-/// Rows of x rounded to bfloat16, as they are, and zeros to whole groups.
-struct bfloat16_rows {
-  std::uint32_t rows = 0;
-  std::uint32_t columns = 0;
-  std::vector<packed_line> memory;  // grown and kept
-
-  static constexpr std::uint32_t group = 16;  // rows
-
-  std::uint32_t groups() const { return (rows + group - 1) / group; }
+/// One row after the other.
+struct bfloat16_rows : packed_rows {
   /// Elements from a row to the next: an odd number of cache lines, so that
   /// rows do not fall into the same sets.
   std::size_t stride() const { return std::size_t{columns / 32 | 1} * 32; }
@@ -37,9 +30,6 @@ struct bfloat16_rows {
     return memory[0].of + r * stride();
   }
 };
-
-/// Makes room for x [rows][columns].
-void reserve(bfloat16_rows& x, std::uint32_t rows, std::uint32_t columns);
 
 /// Packs one group of 16 rows; groups may be packed at once.
 void pack_group(bfloat16_rows& to, const float* x, std::uint32_t group);

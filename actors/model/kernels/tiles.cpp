@@ -26,12 +26,6 @@ bool tiles_fit(const matrix& weight) {
          weight.rows >= tile_outputs_count;
 }
 
-void reserve(tile_rows& x, std::uint32_t rows, std::uint32_t columns) {
-  x.rows = rows;
-  x.columns = columns;
-  x.memory.resize(x.groups() * x.group_size() / tile_columns);
-}
-
 #if LAMINA_HAS_TILES
 
 namespace {

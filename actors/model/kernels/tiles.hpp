@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <vector>
 
 #include "actors/model/kernels/matrix.hpp"
@@ -27,10 +28,8 @@ struct alignas(64) packed_line {
   std::uint16_t of[32];
 };
 
-/// Rows of x rounded to bfloat16, in the order in which tiles read them:
-/// [rows / 16][columns / 32][16 pairs of columns][16 rows][2], rows padded
-/// with zero.
-struct tile_rows {
+/// Rows of x rounded to bfloat16 in whole groups, the last padded with zero.
+struct packed_rows {
   std::uint32_t rows = 0;
   std::uint32_t columns = 0;
   std::vector<packed_line> memory;  // grown and kept
@@ -38,13 +37,23 @@ struct tile_rows {
   static constexpr std::uint32_t group = 16;  // rows
 
   std::uint32_t groups() const { return (rows + group - 1) / group; }
+};
+
+/// Makes room for x [rows][columns].
+template <class Packed>
+void reserve(Packed& x, std::uint32_t rows, std::uint32_t columns) {
+  x.rows = rows;
+  x.columns = columns;
+  x.memory.resize(x.groups() * x.group_size() / std::size(packed_line{}.of));
+}
+
+/// In the order in which tiles read them:
+/// [rows / 16][columns / 32][16 pairs of columns][16 rows][2].
+struct tile_rows : packed_rows {
   std::size_t group_size() const { return std::size_t{columns} * group; }
   std::uint16_t* packed() { return memory.data()->of; }
   const std::uint16_t* packed() const { return memory.data()->of; }
 };
-
-/// Makes room for x [rows][columns].
-void reserve(tile_rows& x, std::uint32_t rows, std::uint32_t columns);
 
 /// Packs one group of 16 rows; groups may be packed at once.
 void pack_group(tile_rows& to, const float* x, std::uint32_t group);
