@@ -53,6 +53,14 @@ result<std::shared_ptr<const positions_located>> locate_in(
   return std::shared_ptr<const positions_located>(std::move(located));
 }
 
+/// All sites, and as much of the lens as is wanted.
+bool suffices(const chunk_record& chunk, lens_mode wanted) {
+  for (const presence p : {chunk.embed, chunk.resid_post, chunk.final_norm})
+    if (p != presence::present) return false;
+  return chunk.lens == presence::present ||
+         (wanted == lens_mode::on_demand && chunk.lens == presence::on_demand);
+}
+
 }  // namespace
 
 caf::result<locate_result> catalog_state::locate(const locate_positions& m) {
@@ -123,6 +131,32 @@ caf::result<show_result> catalog_state::show(const show_conversation& m) {
         reply(show_result(std::shared_ptr<const conversation_shown>(shown)));
       });
   return promise;
+}
+
+/// A name stands for all tokens up to its chunk, so the first that differs ends
+/// the comparison.
+shared_chunks catalog_state::find_shared(const find_shared_chunks& m) const {
+  shared_chunks best;
+  const auto asker = entries.find(m.conversation);
+  if (asker == entries.end()) return best;
+  const auto owner = owner_of(asker->second.record);
+  for (const auto id : loaded) {
+    const auto it = entries.find(id);
+    if (it == entries.end() || id == m.conversation) continue;
+    const auto& e = it->second;
+    if (!e.chunks || e.removing || !e.kept || !owns(owner, e.record) ||
+        *e.kept > std::max(m.kept, quality::lossless))
+      continue;
+    shared_chunks found;
+    const auto count = std::min(e.chunks->size(), m.names.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto& chunk = (*e.chunks)[i];
+      if (chunk.name != m.names[i] || !suffices(chunk, m.lens)) break;
+      found.lens.push_back(chunk.lens);
+    }
+    if (found.lens.size() > best.lens.size()) best = std::move(found);
+  }
+  return best;
 }
 
 }  // namespace lamina
