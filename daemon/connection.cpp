@@ -153,6 +153,8 @@ void connection::deliver(frame_received frame) {
 /// False: end of stream. A header may claim megabytes and nothing follow: what
 /// is not cleared takes memory only as it is read into.
 asio::awaitable<bool> connection::fill(byte_buffer& into, std::size_t size) {
+  // A read of nothing must not be awaited: with GCC 12 the coroutine then dies
+  // where it is resumed.
   if (size == 0) co_return true;
   into.resize(size);
   const auto failed = co_await stream_->read(asio::buffer(into.data(), size));

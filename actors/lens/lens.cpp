@@ -220,7 +220,7 @@ lens_rows compute_lens(const output_head& head, const lens_input& in,
   const std::size_t residual_size = std::size_t{rows} * shape.width;
   const std::size_t logits_size = std::size_t{rows} * head.vocabulary();
   std::vector<float> residuals(slice * residual_size);
-  std::vector<float> logits(slice * logits_size);  // of heads on the CPU
+  std::vector<float> logits;
   std::vector<token_rating> ratings(rows);
   for (std::uint32_t first = 0; first < positions.count(); first += slice) {
     const std::uint32_t count = std::min(slice, positions.count() - first);
@@ -234,6 +234,7 @@ lens_rows compute_lens(const output_head& head, const lens_input& in,
                     ratings, out);
       continue;
     }
+    logits.resize(slice * logits_size);
     head.logits(read, count * rows, {logits.data(), count * logits_size},
                 threads);
     for (std::uint32_t i = 0; i < count; ++i)
