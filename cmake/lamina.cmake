@@ -6,7 +6,8 @@ target_include_directories(lamina_options INTERFACE ${PROJECT_SOURCE_DIR}
 # -Wno-restrict: GCC 12 sees overlaps that cannot be in `"x" + std::string`
 # (GCC bug 105651, fixed in 13).
 target_compile_options(lamina_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  -Wall -Wextra -Wpedantic -Wnon-virtual-dtor
+  $<$<NOT:$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>>:-Wshadow>
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict> -Werror
   $<$<CONFIG:Release>:-g1>)
 
@@ -38,13 +39,14 @@ endif()
 
 # The sanitised presets: several sources of a target in one compilation, which
 # reads CAF's headers once for all of them. Only for targets whose sources get
-# along; warnings about what only seems to meet are switched off.
+# along; warnings about what only seems to meet are switched off, here and
+# above (-Wshadow).
 option(LAMINA_UNITY "Compile several sources at a time" OFF)
 function(lamina_unity target)
   if(LAMINA_UNITY)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON
                                                UNITY_BUILD_BATCH_SIZE 7)
-    target_compile_options(${target} PRIVATE ${ARGN})
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
   endif()
 endfunction()
 
