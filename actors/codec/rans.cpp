@@ -10,6 +10,7 @@
 #include <array>
 #include <bit>
 
+#include "actors/codec/gather-inl.hpp"
 #include "actors/codec/symbol_tables.hpp"
 
 #ifndef LAMINA_CODEC_RANS_ONCE
@@ -257,8 +258,7 @@ struct many_coders {
           slot = hn::Or(slot,
                         hn::ShiftLeft<probability_bits>(hn::PromoteTo(
                             d32(), hn::LoadU(d16(), tables + i + v * step))));
-        const auto entry =
-            hn::GatherIndex(d32(), table, hn::BitCast(di32(), slot));
+        const auto entry = look_up(d32(), table, hn::BitCast(di32(), slot));
         const auto mask = hn::Set(d32(), slots_mask);
         const auto slots = hn::And(hn::ShiftRight<12>(entry), mask);
         x[v] = hn::Add(hn::Mul(slots, hn::ShiftRight<probability_bits>(x[v])),

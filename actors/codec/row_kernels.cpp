@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "actors/chunks/raw_chunk.hpp"
+#include "actors/codec/gather-inl.hpp"
 #include "actors/codec/symbol_tables.hpp"
 #include "protocol/floats.hpp"
 
@@ -333,7 +334,7 @@ std::size_t split_residual_row(const std::int32_t* q, std::size_t count,
     const auto fits = hn::Lt(hn::Abs(m), hn::Set(di, 32));
     const auto symbol =
         hn::IfThenElseZero(fits, hn::Add(m, hn::Set(di, residual_zero)));
-    const auto entry = hn::GatherIndex(lanes_u(), encode, symbol);
+    const auto entry = look_up(lanes_u(), encode, symbol);
     const auto none =
         hn::Or(hn::Eq(hn::And(entry, slots_mask), hn::Zero(lanes_u())),
                hn::Eq(entry, escape));
@@ -449,8 +450,7 @@ std::size_t split_magnitude_row(const float* x, const float* previous,
     const auto first =
         hn::BitCast(di, hn::ShiftLeft<8>(hn::PromoteTo(
                             lanes_u(), hn::LoadU(lanes_16(), tables + i))));
-    const auto entry =
-        hn::GatherIndex(lanes_u(), encode, hn::Add(symbol, first));
+    const auto entry = look_up(lanes_u(), encode, hn::Add(symbol, first));
     const auto none =
         hn::RebindMask(di, hn::Eq(hn::And(entry, hn::Set(lanes_u(), 0xfffu)),
                                   hn::Zero(lanes_u())));
