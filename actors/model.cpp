@@ -11,6 +11,7 @@
 
 #include "actors/messages/hosting.hpp"
 #include "actors/model/allowed_directory.hpp"
+#include "actors/model/machine_memory.hpp"
 
 namespace lamina {
 
@@ -180,6 +181,9 @@ model_self::behavior_type model_runner(model_state::pointer self,
     self->state.sink_down(down.source);
   });
   state.options = std::move(options);
+  // What is free is known when the weights have taken their part.
+  auto& kv_bytes_max = state.options.engine.kv_running_bytes_max;
+  if (kv_bytes_max == 0) kv_bytes_max = available_memory_bytes() / 4;
   state.runner = engine::create(loaded, state.options.engine);
   self->send(supervisor, model_loaded{state.options.model.name, loaded});
   return {

@@ -53,6 +53,8 @@ struct configuration {
   bool restore_recomputed = true;    // store again what had to be computed
   bool recompute_on_read = false;    // a new turn leaves what is missing so
   std::uint64_t kv_bytes_max = std::uint64_t{1} << 30;
+  std::uint64_t kv_running_bytes_max = 0;  // 0: a quarter of what is free
+  std::uint32_t sequences_max = 128;       // of a model, at once
   std::uint64_t lens_backlog_bytes_max = std::uint64_t{256} << 20;
   std::uint64_t in_flight_bytes_max = std::uint64_t{256} << 20;
   backpressure when_full = backpressure::wait;

@@ -36,6 +36,16 @@ std::vector<setting> make_settings() {
       path("state_dir", "a directory", &configuration::state_directory,
            at_start),
       megabytes("kv_cache_mb", &configuration::kv_bytes_max, at_start),
+      megabytes("kv_running_mb", &configuration::kv_running_bytes_max,
+                at_start),
+      of<std::uint32_t>("max_sequences", "a number from 1 to 1024",
+                        &configuration::sequences_max, at_start,
+                        [](const yaml_value& v) -> result<std::uint32_t> {
+                          BOOST_OUTCOME_TRY(
+                              count,
+                              v.whole(1, 1'024, "a number from 1 to 1024"));
+                          return static_cast<std::uint32_t>(count);
+                        }),
       megabytes("lens_backlog_mb", &configuration::lens_backlog_bytes_max,
                 at_start),
       megabytes("in_flight_mb", &configuration::in_flight_bytes_max, at_start),

@@ -29,6 +29,8 @@ model_actor_options model_defaults_of(const configuration& c) {
   model_actor_options o;
   o.model.fingerprints = c.state_directory / "fingerprints";
   o.engine.kv_budget_bytes = c.kv_bytes_max;
+  o.engine.kv_running_bytes_max = c.kv_running_bytes_max;
+  o.engine.max_sequences = c.sequences_max;
   o.in_flight_bytes_max = c.in_flight_bytes_max;
   o.threads = c.threads;
   o.when_full = c.when_full;

@@ -84,6 +84,8 @@ struct engine_options {
   std::size_t kv_budget_bytes = std::size_t{1} << 30;  // idle caches
   /// At once; three quarters of them at most of one owner, one quarter bulk.
   std::uint32_t max_sequences = 128;
+  /// Caches of all that run, each as it will be in the end; 0: unbounded.
+  std::uint64_t kv_running_bytes_max = 0;
   pace_limits pace;  // what a step prefills
 };
 

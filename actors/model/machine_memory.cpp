@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace lamina {
 namespace {
@@ -51,6 +53,14 @@ std::optional<std::uint64_t> left_by_groups() {
 std::uint64_t available_memory_bytes() {
   const std::uint64_t all = available_to_all();
   return std::min(all, left_by_groups().value_or(all));
+}
+
+bool is_out_of_memory(const std::exception& e) {
+  if (dynamic_cast<const std::bad_alloc*>(&e) != nullptr) return true;
+  const std::string_view what = e.what();
+  return what.find("not enough memory") != what.npos ||
+         what.find("out of memory") != what.npos ||  // CUDA's
+         what.find("can't allocate memory") != what.npos;
 }
 
 }  // namespace lamina

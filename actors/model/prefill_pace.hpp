@@ -34,12 +34,9 @@ class prefill_pace {
   /// A step had so many rows of decoding and of prefilling sequences.
   void took(std::uint32_t decoded, std::uint32_t prefilled, double seconds);
 
-  /// Of a step without prefill; 0: none was seen.
-  double decode_seconds() const { return decode_seconds_; }
-
  private:
   pace_limits limits_;
-  double decode_seconds_ = 0;  // running means
+  double decode_seconds_ = 0;  // of a step without prefill; running means
   double row_seconds_ = 0;     // that prefilling adds, for each row
 };
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -103,5 +104,7 @@ class sequence {
   std::optional<error> failure_;
   std::optional<std::uint32_t> last_token_text_bytes_;
 };
+
+using sequences = std::vector<std::unique_ptr<sequence>>;
 
 }  // namespace lamina

@@ -523,6 +523,22 @@ TEST_F(Engine, OneOwnerCannotTakeAllPlacesNorCanBulk) {
   EXPECT_FALSE(begin("carol", false)) << "there are four";
 }
 
+TEST_F(Engine, CachesOfAllThatRunFitIntoTheirMemory) {
+  engine_options options;
+  const std::size_t page = 2 * 2 * 2 * 64 * 16 * sizeof(float);
+  options.kv_running_bytes_max = 3 * page;
+  const auto e = engine::create(model_, options);
+  const std::vector<token_id> begin(40, 5);
+  ASSERT_TRUE(e->add(turn(begin, 60))) << "two pages in the end";
+  EXPECT_TRUE(e->add(turn(begin, 24))) << "one page";
+  const auto refused = e->add(turn(begin, 1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, error_code::overloaded);
+  outcomes all;
+  run(*e, all);
+  EXPECT_TRUE(e->add(turn(begin, 1'000))) << "whoever is alone may run";
+}
+
 TEST_F(Engine, ALongPromptLeavesTheOthersTheirToken) {
   engine_options options;
   options.pace.rows_max = 16;
