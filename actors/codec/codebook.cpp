@@ -9,7 +9,7 @@
 
 #include "actors/chunks/little_endian.hpp"
 #include "actors/codec/quality.hpp"
-#include "actors/codec/row_kernels.hpp"
+#include "actors/codec/row_numbers.hpp"
 #include "actors/codec/value_format.hpp"
 
 namespace lamina {

@@ -154,9 +154,13 @@ struct many_coders {
 
   template <class Mask>
   static HWY_INLINE unsigned bits_of(Mask mask) {
-    std::uint8_t bits[8] = {};
-    hn::StoreMaskBits(d32(), mask, bits);
-    return bits[0];
+    std::uint8_t bytes[8] = {};
+    hn::StoreMaskBits(d32(), mask, bytes);
+    unsigned bits = bytes[0];
+    // GCC 12 may else keep the mask's one byte in memory and read four there,
+    // as it does in a build for the thread sanitizer.
+    asm("" : "+r"(bits));
+    return bits;
   }
 
   static HWY_INLINE states reorder(states from, const std::uint8_t* order) {

@@ -2,10 +2,13 @@
 #include <bit>
 #include <cstring>
 
+#include "actors/codec/bit_planes.hpp"
+#include "actors/codec/magnitudes.hpp"
 #include "actors/codec/rans.hpp"
+#include "actors/codec/residuals.hpp"
 #include "actors/codec/row_codec.hpp"
-#include "actors/codec/row_kernels.hpp"
 #include "actors/codec/row_layout.hpp"
+#include "actors/codec/row_numbers.hpp"
 #include "actors/codec/row_workspace.hpp"
 #include "actors/codec/symbol_tables.hpp"
 

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "actors/codec/row_kernels.hpp"
+#include "actors/codec/bit_planes.hpp"
 #include "protocol/site.hpp"
 
 namespace lamina {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "actors/chunks/raw_chunk.hpp"
-#include "actors/codec/row_kernels.hpp"
+#include "actors/codec/row_numbers.hpp"
 
 namespace lamina {
 
