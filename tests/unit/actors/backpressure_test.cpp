@@ -90,7 +90,7 @@ class backpressure_test : public actor_test {
 
   std::vector<presence> activations() {
     std::vector<presence> all;
-    for (const auto& chunk : show(newest_).value()->chunks)
+    for (const auto& chunk : newest_chunks())
       all.push_back(chunk.resid_post);
     return all;
   }

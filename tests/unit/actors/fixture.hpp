@@ -201,6 +201,10 @@ class actor_test : public testing::Test {
       conversation_id id, std::uint32_t who = uid) {
     return ask<show_result>(view()->catalog, show_conversation{who, id});
   }
+  /// By value: a range that is taken out of `show` would be gone.
+  std::vector<chunk_record> newest_chunks() {
+    return show(newest_).value()->chunks;
+  }
 
   store_statistics statistics() {
     return ask<statistics_read>(view()->readers[0], read_statistics{}).value();

@@ -138,7 +138,7 @@ class lens_range_test : public actor_test {
 
   std::vector<presence> lens_ledger() {
     std::vector<presence> all;
-    for (const auto& chunk : show(newest_).value()->chunks)
+    for (const auto& chunk : newest_chunks())
       all.push_back(chunk.lens);
     return all;
   }

@@ -145,14 +145,14 @@ TEST_F(PrefixTest, WhatIsKeptLessFaithfullyIsCapturedAgain) {
 TEST_F(PrefixTest, ALensThatIsMissingIsMadeUnlessItIsWantedOnDemand) {
   complete_turn(question(" what", lens_mode::on_demand));
   EXPECT_EQ(done_of(question(" why", lens_mode::eager)).reused_tokens, 0u);
-  for (const auto& chunk : show(newest_).value()->chunks)
+  for (const auto& chunk : newest_chunks())
     EXPECT_EQ(chunk.lens, presence::present);
 }
 
 TEST_F(PrefixTest, ALensThatIsThereIsThereForBoth) {
   complete_turn(question(" what", lens_mode::eager));
   EXPECT_GT(done_of(question(" why", lens_mode::deferred)).reused_tokens, 0u);
-  for (const auto& chunk : show(newest_).value()->chunks)
+  for (const auto& chunk : newest_chunks())
     EXPECT_EQ(chunk.lens, presence::present);
 }
 

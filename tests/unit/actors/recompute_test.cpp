@@ -20,7 +20,7 @@ class recompute_test : public actor_test {
 
   std::vector<presence> activations() {
     std::vector<presence> all;
-    for (const auto& chunk : show(newest_).value()->chunks)
+    for (const auto& chunk : newest_chunks())
       all.push_back(chunk.resid_post);
     return all;
   }

@@ -21,7 +21,8 @@ TEST(ModelPlan, SaysWhatLoadingFinds) {
     const auto options = options_of(name, 1u << 30);
     const auto plan = plan_model(options);
     ASSERT_TRUE(plan) << to_string(plan.error());
-    const auto& expected = model::load(options).value()->description();
+    const auto loaded = model::load(options).value();
+    const auto& expected = loaded->description();
     const auto& found = plan.value().model;
     EXPECT_EQ(found.architecture, expected.architecture);
     EXPECT_EQ(found.parameters, expected.parameters);
