@@ -236,8 +236,10 @@ void supervisor_state::stop_all() {
     self->send(session, connection_closed{});
   for (const auto& [model, hosted] : view->models)
     stop(hosted.actor);
-  for (const auto& [model, actor] : loading)
-    stop(actor);
+  for (auto& [model, latest] : newest) {
+    latest.interrupt.request_stop();
+    stop(latest.actor);
+  }
   stop(view->prefetch);
   stop(view->recorder);
   stop(view->search);

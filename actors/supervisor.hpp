@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,12 @@ struct supervisor_state {
   using pointer = supervisor_self::stateful_pointer<supervisor_state>;
   using clock = std::chrono::steady_clock;
 
+  /// A model's actor, up or still loading, and how that ends early.
+  struct newest_actor {
+    model_actor actor;
+    std::stop_source interrupt;
+  };
+
   /// One supervised actor.
   struct part {
     std::string name;
@@ -126,7 +133,7 @@ struct supervisor_state {
   std::vector<part> parts;
   std::shared_ptr<system_view> next;  // being built; published as a copy
   view_ptr view;
-  std::map<std::string, model_actor> loading;     // newest actor of each model
+  std::map<std::string, newest_actor> newest;     // of each model
   std::map<std::string, load_promise> loads;      // not up yet
   std::map<std::string, unload_promise> unloads;  // not gone yet
   std::vector<session_actor> sessions;

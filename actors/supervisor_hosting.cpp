@@ -52,13 +52,16 @@ void supervisor_state::add_model(const model_actor_options& model) {
   fresh.start = [this, given = model](system_view& v) mutable {
     auto& hosted = v.models[given.model.name];
     given.model.memory_bytes = memory_left(v);
+    newest_actor started_now;
+    given.model.stop = started_now.interrupt.get_token();
     // A restart keeps the weights.
-    auto actor = spawn_model(self->system(), given, hosted.model,
-                             supervisor_actor(self));
+    started_now.actor = spawn_model(self->system(), given, hosted.model,
+                                    supervisor_actor(self));
     given.fault_after_steps = 0;  // injected once
     hosted.actor = nullptr;       // until it says that it is loaded
-    loading[given.model.name] = actor;
-    return caf::actor_cast<caf::actor_addr>(actor);
+    const auto address = caf::actor_cast<caf::actor_addr>(started_now.actor);
+    newest[given.model.name] = std::move(started_now);
+    return address;
   };
   // Parts keep their places, for restarts name them: a model that went leaves
   // its own to the next.
@@ -117,8 +120,8 @@ caf::result<acknowledgement> supervisor_state::unload(const unload_model& m) {
         {error_code::not_found, "no model '" + m.name + "'"});
   // New turns find it gone; those that run are told by its actor.
   next->models.erase(m.name);
-  const auto actor = loading[m.name];
-  loading.erase(m.name);
+  auto latest = std::exchange(newest[m.name], {});
+  newest.erase(m.name);
   publish();
   if (known->health != "up") {
     // A dead one waits to be started again, or said that it cannot run.
@@ -128,7 +131,8 @@ caf::result<acknowledgement> supervisor_state::unload(const unload_model& m) {
   spdlog::info("supervisor: unloading model '{}'", m.name);
   known->retiring = true;
   known->health = "unloading";
-  self->send(actor, retire_model{});
+  latest.interrupt.request_stop();
+  self->send(latest.actor, retire_model{});
   auto promise = self->make_response_promise<unload_promise>();
   unloads.emplace(m.name, promise);
   answer_load(m.name,
@@ -139,7 +143,7 @@ caf::result<acknowledgement> supervisor_state::unload(const unload_model& m) {
 
 void supervisor_state::forget_model(part& known) {
   next->models.erase(known.model);
-  loading.erase(known.model);
+  newest.erase(known.model);
   known = part{};
   known.gone = true;
 }
@@ -166,7 +170,7 @@ void supervisor_state::model_is(const std::string& model, model_ptr loaded,
   hosted.health = health;
   if (loaded) {
     hosted.model = std::move(loaded);
-    hosted.actor = loading[model];
+    hosted.actor = newest[model].actor;
   }
   publish();
 }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct model_options {
   std::filesystem::path fingerprints{};  // where they are kept; empty: nowhere
   compute_device device{};               // where it computes
   weight_format weights = weight_format::stored;
+  std::stop_token stop{};  // loading ends early, with `cancelled`
 };
 
 /// What quantised weights cost, as root mean squares relative to what they

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -9,6 +10,9 @@
 
 namespace lamina {
 namespace {
+
+// Between two looks at whether to stop.
+constexpr std::size_t piece_bytes = std::size_t{16} << 20;
 
 // What the files are now, without reading them.
 digest identity(std::string_view config_text, const checkpoint& weights) {
@@ -47,22 +51,32 @@ void write_digest(const std::filesystem::path& file, const digest& d) {
 
 }  // namespace
 
-digest fingerprint(std::string_view config_text, const checkpoint& weights) {
+result<digest> fingerprint(std::string_view config_text,
+                           const checkpoint& weights,
+                           const std::stop_token& stop) {
   digest_builder builder;
   builder.add(config_text);
   for (const auto& file : weights.files)
-    builder.add(file->bytes());
+    for (auto rest = file->bytes(); !rest.empty();) {
+      if (stop.stop_requested())
+        return fail(error_code::cancelled,
+                    "the fingerprint was not finished: loading was stopped");
+      const auto piece = rest.first(std::min(rest.size(), piece_bytes));
+      builder.add(piece);
+      rest = rest.subspan(piece.size());
+    }
   return builder.finish();
 }
 
-digest kept_fingerprint(const std::filesystem::path& kept,
-                        std::string_view config_text,
-                        const checkpoint& weights) {
-  if (kept.empty()) return fingerprint(config_text, weights);
+result<digest> kept_fingerprint(const std::filesystem::path& kept,
+                                std::string_view config_text,
+                                const checkpoint& weights,
+                                const std::stop_token& stop) {
+  if (kept.empty()) return fingerprint(config_text, weights, stop);
   const digest before = identity(config_text, weights);
   const auto file = kept / to_string(before);
   if (const auto known = read_digest(file)) return *known;
-  const digest made = fingerprint(config_text, weights);
+  BOOST_OUTCOME_TRY(made, fingerprint(config_text, weights, stop));
   // Somebody may have written to the files meanwhile.
   if (identity(config_text, weights) == before) write_digest(file, made);
   return made;

@@ -8,22 +8,28 @@
 #pragma once
 
 #include <filesystem>
+#include <stop_token>
 #include <string_view>
 
 #include "actors/chunks/digest.hpp"
 #include "actors/model/checkpoint/checkpoint.hpp"
+#include "protocol/error.hpp"
 
 namespace lamina {
 
 /// SHA-256 over the text of config.json and every byte of the weight files, in
-/// the order of their names.
-digest fingerprint(std::string_view config_text, const checkpoint& weights);
+/// the order of their names. cancelled, within a fraction of a second, when
+/// `stop` asks for it.
+result<digest> fingerprint(std::string_view config_text,
+                           const checkpoint& weights,
+                           const std::stop_token& stop = {});
 
 /// The same, from `kept` where it is known, else hashed and kept there. An
 /// empty `kept` keeps nothing; a directory that cannot be written to costs
 /// only the next hashing.
-digest kept_fingerprint(const std::filesystem::path& kept,
-                        std::string_view config_text,
-                        const checkpoint& weights);
+result<digest> kept_fingerprint(const std::filesystem::path& kept,
+                                std::string_view config_text,
+                                const checkpoint& weights,
+                                const std::stop_token& stop = {});
 
 }  // namespace lamina

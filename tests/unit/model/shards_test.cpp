@@ -196,28 +196,40 @@ TEST(Fingerprint, IsHashedOnceAndFollowsTheFile) {
   const scratch_model directory;
   const auto kept = directory.path() / "fingerprints";
   const auto files = open_checkpoint(directory.path()).value();
-  const digest known = kept_fingerprint(kept, "config", files);
-  EXPECT_EQ(known, fingerprint("config", files));
+  const digest known = kept_fingerprint(kept, "config", files).value();
+  EXPECT_EQ(known, fingerprint("config", files).value());
   // Whatever is kept is believed: nothing was read again.
   const auto entry = *std::filesystem::directory_iterator(kept);
   const std::string other(32, 'a');
   std::ofstream(entry.path()) << other << '\n';
-  EXPECT_EQ(to_string(kept_fingerprint(kept, "config", files)), other);
+  EXPECT_EQ(to_string(kept_fingerprint(kept, "config", files).value()), other);
   // Another text of config.json, or a write to the weights, is another model.
-  EXPECT_EQ(kept_fingerprint(kept, "other", files),
-            fingerprint("other", files));
+  EXPECT_EQ(kept_fingerprint(kept, "other", files).value(),
+            fingerprint("other", files).value());
   std::string bytes = directory.read("model.safetensors");
   bytes.back() ^= 1;
   directory.write("model.safetensors", bytes);
-  EXPECT_NE(to_string(kept_fingerprint(kept, "config", files)), other);
+  EXPECT_NE(to_string(kept_fingerprint(kept, "config", files).value()), other);
 }
 
 TEST(Fingerprint, WithoutAPlaceIsHashedAnew) {
   const auto files = open_checkpoint(golden_directory()).value();
-  EXPECT_EQ(kept_fingerprint({}, "config", files),
-            fingerprint("config", files));
-  EXPECT_EQ(kept_fingerprint("/proc/nowhere", "config", files),
-            fingerprint("config", files));
+  const digest hashed = fingerprint("config", files).value();
+  EXPECT_EQ(kept_fingerprint({}, "config", files).value(), hashed);
+  EXPECT_EQ(kept_fingerprint("/proc/nowhere", "config", files).value(), hashed);
+}
+
+TEST(Fingerprint, EndsWhenItIsTold) {
+  const scratch_model directory;
+  const auto kept = directory.path() / "fingerprints";
+  const auto files = open_checkpoint(directory.path()).value();
+  std::stop_source interrupt;
+  interrupt.request_stop();
+  const auto stopped =
+      kept_fingerprint(kept, "config", files, interrupt.get_token());
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().code, error_code::cancelled);
+  EXPECT_FALSE(std::filesystem::exists(kept)) << "nothing half done is kept";
 }
 
 }  // namespace
