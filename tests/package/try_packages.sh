@@ -95,9 +95,10 @@ refused "you may not use" bob models
 
 say "over TCP, with and without a token; with TLS"
 stop
-inside openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
-  -subj /CN=lamina -addext subjectAltName=DNS:localhost -keyout /etc/lamina/key.pem \
-  -out /etc/lamina/certificate.pem 2>/dev/null
+# With this machine's openssl: a bare chroot has none, and laminad needs none.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+  -subj /CN=lamina -addext subjectAltName=DNS:localhost -keyout "$chroot/etc/lamina/key.pem" \
+  -out "$chroot/etc/lamina/certificate.pem" 2>/dev/null
 inside chgrp lamina /etc/lamina/key.pem
 inside chmod 0640 /etc/lamina/key.pem
 inside chmod 0644 /etc/lamina/certificate.pem
