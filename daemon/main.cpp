@@ -111,7 +111,7 @@ int act(const command_line& given) {
 
 int main(int argc, char** argv) {
   using namespace lamina;
-  ensure_passive_openmp(argv);
+  ensure_environment(argv);
   keep_freed_memory();
   command_line given;
   CLI::App app(

@@ -217,4 +217,12 @@ void dot_outputs(const dot_rows&, const matrix&, std::uint32_t, std::uint32_t,
 
 #endif
 
+bool dots_pay() {
+#if defined(__x86_64__)
+  return dots_available() && !__builtin_cpu_is("intel");
+#else
+  return dots_available();
+#endif
+}
+
 }  // namespace lamina

@@ -130,8 +130,8 @@ void part(const float* x, std::size_t columns, float* out) {
     out[i] = x[i];
 }
 
-std::uint32_t rows_max() {
-  return HWY_TARGET <= HWY_AVX3 ? 128 : 32;
+bool any_rows() {
+  return HWY_TARGET <= HWY_AVX3;
 }
 
 const char* target() {
@@ -144,6 +144,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 
 namespace lamina {
@@ -151,7 +152,7 @@ namespace {
 
 HWY_EXPORT(outputs);
 HWY_EXPORT(part);
-HWY_EXPORT(rows_max);
+HWY_EXPORT(any_rows);
 HWY_EXPORT(target);
 
 constexpr std::size_t alignment = 64;  // the widest register, a cache line
@@ -185,8 +186,11 @@ void few_rows(const simd_rows& x, const matrix& weight, std::uint32_t first,
   HWY_DYNAMIC_DISPATCH(outputs)(x, weight, first, last, out);
 }
 
-std::uint32_t few_rows_max() {
-  return HWY_DYNAMIC_DISPATCH(rows_max)();
+std::uint32_t few_rows_max(weight_type element) {
+  if (!HWY_DYNAMIC_DISPATCH(any_rows)()) return 32;
+  return element == weight_type::int8
+             ? 128
+             : std::numeric_limits<std::uint32_t>::max();
 }
 
 const char* few_rows_target() {

@@ -1,6 +1,5 @@
-// The matrix product for few rows: streams the weights once for all of them,
-// in SIMD registers, as they are stored. Arithmetic is float32. Stateless;
-// any thread.
+// The matrix product in SIMD registers: streams the weights once for all rows
+// of x, as they are stored. Arithmetic is float32. Stateless; any thread.
 #pragma once
 
 #include <cstddef>
@@ -32,10 +31,13 @@ void pack_rows(simd_rows& to, const float* x, std::uint32_t rows,
 void few_rows(const simd_rows& x, const matrix& weight, std::uint32_t first,
               std::uint32_t last, float* out);
 
-/// Up to this many rows it beats libtorch's GEMM: with 32 registers of 512 bits
-/// and two cores 230 to 260 GFLOP/s against 230 at 128 rows (float32); with
-/// AVX2 and one core 60 to 73 against 50 to 60 at 24 rows, and less at 64.
-std::uint32_t few_rows_max();
+/// Up to this many rows it is to be preferred to libtorch's GEMM. With 32
+/// registers of 512 bits that is any number: two cores give 200 to 260 GFLOP/s,
+/// and the GEMM 180 to 310, or 60 on a CPU that OpenBLAS does not know; and a
+/// row has the same bits alone and in a prefill. With AVX2 one core gives 60 to
+/// 73 against 50 to 60 at 24 rows, and less at 64. Weights of eight bits are
+/// widened once for the GEMM and for each few rows here.
+std::uint32_t few_rows_max(weight_type element);
 
 /// The instruction set that was chosen, "AVX2".
 const char* few_rows_target();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 #include <vector>
 
 #include "actors/model/kernels/dots.hpp"
@@ -32,6 +33,9 @@ constexpr std::uint32_t int8_simd_rows_max = 2;
 // second-level cache beside the weights.
 constexpr std::size_t packed_bytes_max = std::size_t{1} << 20;
 
+// Rows that make a pass over the weights worth its reading from memory.
+constexpr std::size_t simd_slice_min = 64;
+
 std::uint32_t units_of(const matrix& weight, std::uint32_t unit) {
   return (weight.rows + unit - 1) / unit;
 }
@@ -61,13 +65,20 @@ void by_simd(const float* x, std::uint32_t rows,
              std::span<const projection> projections) {
   thread_local simd_rows packed;
   const matrix& weight = projections.front().weight;
-  pack_rows(packed, x, rows, weight.columns, weight.element);
-  const simd_rows& shared = packed;  // workers have a `packed` of their own
-  for_each_output(
-      projections, rows, simd_unit,
-      [&](const projection& p, std::uint32_t first, std::uint32_t last) {
-        few_rows(shared, p.weight, first, last, p.out);
-      });
+  const auto slice = static_cast<std::uint32_t>(std::max<std::size_t>(
+      packed_bytes_max / (weight.columns * sizeof(float)), simd_slice_min));
+  for (std::uint32_t r = 0; r < rows; r += slice) {
+    const std::uint32_t count = std::min(slice, rows - r);
+    pack_rows(packed, x + std::size_t{r} * weight.columns, count,
+              weight.columns, weight.element);
+    const simd_rows& shared = packed;  // workers have a `packed` of their own
+    for_each_output(
+        projections, count, simd_unit,
+        [&](const projection& p, std::uint32_t first, std::uint32_t last) {
+          few_rows(shared, p.weight, first, last,
+                   p.out + std::size_t{r} * p.weight.rows);
+        });
+  }
 }
 
 void by_tiles(const float* x, std::uint32_t rows,
@@ -176,9 +187,10 @@ matmul choose_matmul(std::uint32_t rows,
   if (tiles_available() && all(tiles_fit)) return matmul::tiles;
   if (tiles_available() && all(int8_tiles_fit))
     return rows <= int8_simd_rows_max ? matmul::simd : matmul::tiles;
-  if (dots_available() && !tiles_available() && all(dots_fit))
-    return matmul::dots;
-  return rows <= few_rows_max() ? matmul::simd : matmul::gemm;
+  if (dots_pay() && !tiles_available() && all(dots_fit)) return matmul::dots;
+  return rows <= few_rows_max(projections.front().weight.element)
+             ? matmul::simd
+             : matmul::gemm;
 }
 
 void linear_by(matmul path, const float* x, std::uint32_t rows,
@@ -207,12 +219,12 @@ void linear(const float* x, std::uint32_t rows,
 }
 
 std::string matmul_path() {
-  const std::string simd = std::string("SIMD ") + few_rows_target() +
-                           " up to " + std::to_string(few_rows_max()) +
-                           " rows, then libtorch sgemm";
+  const std::uint32_t most = few_rows_max(weight_type::float32);
+  std::string simd = std::string("SIMD ") + few_rows_target();
+  if (most != std::numeric_limits<std::uint32_t>::max())
+    simd += " up to " + std::to_string(most) + " rows, then libtorch sgemm";
   if (tiles_available()) return "bfloat16: AMX tiles; float32: " + simd;
-  if (dots_available())
-    return "bfloat16: AVX512_BF16 dot products; float32: " + simd;
+  if (dots_pay()) return "bfloat16: AVX512_BF16 dot products; float32: " + simd;
   return simd;
 }
 

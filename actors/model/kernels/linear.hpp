@@ -6,13 +6,14 @@
 //   int8, bfloat16        AMX    1 or 2     SIMD, weights streamed as stored
 //                                more       tiles, widened on the way: the same
 //                                           bits (int8_rows.hpp)
-//   any                   any    few        SIMD, weights streamed as stored
-//   any                   any    more       libtorch's float32 GEMM, others
+//   float32, bfloat16     512    any        SIMD, weights streamed as stored
+//   any                   any    few        the same
+//                                more       libtorch's float32 GEMM, others
 //                                           widened piece by piece
 //
-// BF16: AVX512_BF16 and no AMX. Few: `few_rows_max`. Why: docs/architecture.md,
-// decisions. x is rounded as the weights say (matrix::input), on every path;
-// products and sums are float32.
+// BF16: AVX512_BF16 where it pays, and no AMX. 512: AVX-512. Few:
+// `few_rows_max`. Why: docs/architecture.md, decisions. x is rounded as the
+// weights say (matrix::input), on every path; products and sums are float32.
 //
 // Stateless; any thread. Uses as many threads as the caller's
 // omp_get_max_threads() allows (see `thread_limit`).
@@ -42,8 +43,8 @@ void linear(const float* x, std::uint32_t rows,
 enum class matmul : std::uint8_t {
   tiles,  // AMX
   dots,   // AVX512_BF16
-  simd,   // few rows
-  gemm,   // libtorch
+  simd,
+  gemm,  // libtorch
 };
 
 /// What `linear` does with so many rows and these weights.
@@ -56,8 +57,7 @@ matmul choose_matmul(std::uint32_t rows,
 void linear_by(matmul path, const float* x, std::uint32_t rows,
                std::span<const projection> projections);
 
-/// "bfloat16: AMX tiles; float32: SIMD AVX3 up to 128 rows, then libtorch
-/// sgemm", by inputs, for `lamina models`.
+/// "bfloat16: AMX tiles; float32: SIMD AVX3", by inputs, for `lamina models`.
 std::string matmul_path();
 
 }  // namespace lamina

@@ -251,12 +251,15 @@ TEST(Kernels, OnePathIsChosenForAllRows) {
   for (const std::uint32_t rows : {1u, 16u, 4096u}) {
     if (tiles_available()) {
       EXPECT_EQ(chosen(whole, rows), matmul::tiles);
-    } else if (dots_available()) {
+    } else if (dots_pay()) {
       EXPECT_EQ(chosen(whole, rows), matmul::dots);
+    } else {
+      EXPECT_EQ(chosen(whole, rows), chosen(wide, rows));
     }
   }
   EXPECT_EQ(chosen(wide, 1), matmul::simd);
-  EXPECT_EQ(chosen(wide, 4096), matmul::gemm);
+  EXPECT_EQ(chosen(wide, 4096),
+            few_rows_max(wide.element) < 4096 ? matmul::gemm : matmul::simd);
 }
 
 // SIMD takes sums as tiles do: which of them multiplies is not to be seen.
