@@ -4,6 +4,7 @@
 #define HWY_TARGET_INCLUDE "actors/model/kernels/attention.cpp"
 #include <hwy/foreach_target.h>
 // Highway wants its loop over targets before anything it compiles.
+#include <hwy/cache_control.h>
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
@@ -18,28 +19,81 @@ namespace lamina::HWY_NAMESPACE {
 
 constexpr std::size_t tile = kv_cache::page_positions;
 
-// scores[r][t] = queries[r] . keys[t], for `keys` of one page.
-// queries: [rows][dim], keys: [tile][dim], scores: [rows][tile]
+// to[0 .. 3]: the sums of the lanes of four registers.
+HWY_INLINE void sum_four(const vec (&x)[4], float* to) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int i = 0; i < 4; ++i)
+    to[i] = hn::GetLane(x[i]);
+#else
+  const lanes d;
+  const hn::Repartition<double, lanes> pairs;
+  // Within 128 bits: a0 + a2, b0 + b2, a1 + a3, b1 + b3.
+  const auto halves = [d](vec a, vec b) {
+    return hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b));
+  };
+  const auto ab = hn::BitCast(pairs, halves(x[0], x[1]));
+  const auto cd = hn::BitCast(pairs, halves(x[2], x[3]));
+  const vec abcd = hn::Add(hn::BitCast(d, hn::InterleaveLower(pairs, ab, cd)),
+                           hn::BitCast(d, hn::InterleaveUpper(pairs, ab, cd)));
+  if constexpr (hn::MaxLanes(d) == 16) {
+    const hn::Half<lanes> half;
+    const hn::Half<decltype(half)> quarter;
+    const auto two =
+        hn::Add(hn::LowerHalf(half, abcd), hn::UpperHalf(half, abcd));
+    hn::StoreU(
+        hn::Add(hn::LowerHalf(quarter, two), hn::UpperHalf(quarter, two)),
+        quarter, to);
+  } else if constexpr (hn::MaxLanes(d) == 8) {
+    const hn::Half<lanes> half;
+    hn::StoreU(hn::Add(hn::LowerHalf(half, abcd), hn::UpperHalf(half, abcd)),
+               half, to);
+  } else {
+    hn::StoreU(abcd, d, to);
+  }
+#endif
+}
+
+// scores[r][t] = queries[r] . keys[t] for `Rows` rows and all keys of a page.
+template <int Rows, class Element>
+HWY_INLINE void score_rows(const attention_block& b, std::uint32_t row,
+                           const Element* keys) {
+  const lanes d;
+  const std::size_t step = hn::Lanes(d);
+  const float* queries = b.queries + row * b.dim;
+  for (std::size_t t = 0; t < tile; t += 4) {
+    const Element* four = keys + t * b.dim;
+    vec acc[Rows][4];
+    clear_sums(acc);
+    std::size_t i = 0;
+    for (; i + step <= b.dim; i += step) {
+      vec wide[4];
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k)
+        wide[k] = load(d, four + k * b.dim + i);
+      add_products(queries + i, b.dim, wide, acc);
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < Rows; ++r) {
+      float* to = b.scores + (row + r) * tile + t;
+      sum_four(acc[r], to);
+      for (std::size_t c = i; c < b.dim; ++c)
+        for (int k = 0; k < 4; ++k)
+          to[k] += queries[r * b.dim + c] * widen(four[k * b.dim + c]);
+    }
+  }
+}
+
 template <class Element>
 HWY_INLINE void score(const attention_block& b, const Element* keys) {
   std::uint32_t r = 0;
+#if HWY_TARGET <= HWY_AVX3
+  for (; r + 6 <= b.rows; r += 6)
+    score_rows<6>(b, r, keys);
+#endif
   for (; r + 3 <= b.rows; r += 3)
-    for (std::size_t t = 0; t < tile; t += 4) {
-      float sums[3][4];
-      dot_block(b.queries + r * b.dim, b.dim, keys + t * b.dim, b.dim, b.dim,
-                sums);
-      for (int i = 0; i < 3; ++i)
-        for (int j = 0; j < 4; ++j)
-          b.scores[(r + i) * tile + t + j] = sums[i][j];
-    }
+    score_rows<3>(b, r, keys);
   for (; r < b.rows; ++r)
-    for (std::size_t t = 0; t < tile; t += 4) {
-      float sums[1][4];
-      dot_block(b.queries + r * b.dim, b.dim, keys + t * b.dim, b.dim, b.dim,
-                sums);
-      for (int j = 0; j < 4; ++j)
-        b.scores[r * tile + t + j] = sums[0][j];
-    }
+    score_rows<1>(b, r, keys);
 }
 
 // Turns one row of scores into weights relative to the running maximum, and
@@ -49,12 +103,13 @@ HWY_INLINE void soften(const attention_block& b, std::uint32_t row,
   const lanes d;
   const std::size_t step = hn::Lanes(d);
   float* s = b.scores + row * tile;
-  float highest = b.maximum[row];
-  for (std::size_t t = 0; t < visible; ++t)
-    highest = s[t] > highest ? s[t] : highest;
   // What the page holds past the visible keys is not ours: weight 0.
   for (std::size_t t = visible; t < tile; ++t)
     s[t] = -std::numeric_limits<float>::infinity();
+  vec most = hn::Set(d, b.maximum[row]);
+  for (std::size_t t = 0; t < tile; t += step)
+    most = hn::Max(most, hn::LoadU(d, s + t));
+  const float highest = hn::GetLane(hn::MaxOfLanes(d, most));
   vec sum = hn::Zero(d);
   for (std::size_t t = 0; t < tile; t += step) {
     const vec shifted = hn::Sub(hn::LoadU(d, s + t), hn::Set(d, highest));
@@ -73,41 +128,98 @@ HWY_INLINE void soften(const attention_block& b, std::uint32_t row,
     b.out[row * b.dim + i] *= rescale;
 }
 
-// out[r] += sum over t of weights[r][t] * values[t], `Rows` rows at a time.
+// out[r] += sum over t of weights[r][t] * values[t] for `Rows` rows, and
+// `Registers` registers of columns from `i` on. Each has its own chain of sums:
+// several at once hide that a sum waits for the one before.
 // values: [visible][dim]
-template <int Rows, class Element>
-HWY_INLINE void mix(const attention_block& b, std::uint32_t row,
-                    const Element* values, std::size_t visible) {
+template <int Rows, int Registers, class Element>
+HWY_INLINE void mix_columns(const attention_block& b, std::uint32_t row,
+                            const Element* values, std::size_t visible,
+                            std::size_t i) {
   const lanes d;
   const std::size_t step = hn::Lanes(d);
   const float* w = b.scores + row * tile;
-  float* out = b.out + row * b.dim;
-  std::size_t i = 0;
-  for (; i + step <= b.dim; i += step) {
-    vec acc[Rows];
+  float* out = b.out + row * b.dim + i;
+  vec acc[Rows][Registers];
+#pragma GCC unroll 6
+  for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 4
-    for (int r = 0; r < Rows; ++r)
-      acc[r] = hn::LoadU(d, out + r * b.dim + i);
-    for (std::size_t t = 0; t < visible; ++t) {
-      const vec v = load(d, values + t * b.dim + i);
+    for (int k = 0; k < Registers; ++k)
+      acc[r][k] = hn::LoadU(d, out + r * b.dim + k * step);
+  for (std::size_t t = 0; t < visible; ++t) {
+    vec v[Registers];
 #pragma GCC unroll 4
-      for (int r = 0; r < Rows; ++r)
-        acc[r] = hn::MulAdd(hn::Set(d, w[r * tile + t]), v, acc[r]);
+    for (int k = 0; k < Registers; ++k)
+      v[k] = load(d, values + t * b.dim + i + k * step);
+#pragma GCC unroll 6
+    for (int r = 0; r < Rows; ++r) {
+      const vec weight = hn::Set(d, w[r * tile + t]);
+#pragma GCC unroll 4
+      for (int k = 0; k < Registers; ++k)
+        acc[r][k] = hn::MulAdd(weight, v[k], acc[r][k]);
     }
-#pragma GCC unroll 4
-    for (int r = 0; r < Rows; ++r)
-      hn::StoreU(acc[r], d, out + r * b.dim + i);
   }
+#pragma GCC unroll 6
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
+    for (int k = 0; k < Registers; ++k)
+      hn::StoreU(acc[r][k], d, out + r * b.dim + k * step);
+}
+
+template <int Rows, class Element>
+HWY_INLINE void mix_rows(const attention_block& b, std::uint32_t row,
+                         const Element* values, std::size_t visible) {
+  constexpr int registers = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
+  const std::size_t step = hn::Lanes(lanes());
+  std::size_t i = 0;
+  for (; i + registers * step <= b.dim; i += registers * step)
+    mix_columns<Rows, registers>(b, row, values, visible, i);
+  for (; i + step <= b.dim; i += step)
+    mix_columns<Rows, 1>(b, row, values, visible, i);
+  const float* w = b.scores + row * tile;
   for (; i < b.dim; ++i)
     for (int r = 0; r < Rows; ++r)
       for (std::size_t t = 0; t < visible; ++t)
-        out[r * b.dim + i] += w[r * tile + t] * widen(values[t * b.dim + i]);
+        b.out[(row + r) * b.dim + i] +=
+            w[r * tile + t] * widen(values[t * b.dim + i]);
+}
+
+template <class Element>
+HWY_INLINE void mix(const attention_block& b, const Element* values,
+                    std::size_t visible) {
+  std::uint32_t r = 0;
+#if HWY_TARGET <= HWY_AVX3
+  for (; r + 6 <= b.rows; r += 6)
+    mix_rows<6>(b, r, values, visible);
+#endif
+  for (; r + 4 <= b.rows; r += 4)
+    mix_rows<4>(b, r, values, visible);
+  switch (b.rows - r) {
+    case 3:
+      return mix_rows<3>(b, r, values, visible);
+    case 2:
+      return mix_rows<2>(b, r, values, visible);
+    case 1:
+      return mix_rows<1>(b, r, values, visible);
+  }
+}
+
+// A page's keys and values of one head lie apart from the next page's, where
+// the hardware's own prefetching does not look.
+HWY_INLINE void fetch(const std::byte* from, std::size_t bytes) {
+  constexpr std::size_t line = 64;
+  for (std::size_t at = 0; from != nullptr && at < bytes; at += line)
+    hwy::Prefetch(from + at);
 }
 
 template <class Element>
 HWY_INLINE void page(const attention_block& b, const Element* keys,
-                     const Element* values, position_t first_key) {
+                     const Element* values, position_t first_key,
+                     const page_of_head& next) {
+  const std::size_t bytes = tile * b.dim * sizeof(Element);
+  fetch(next.keys, bytes);
   score(b, keys);
+  fetch(next.values, bytes);
   std::size_t most = 0;
   for (std::uint32_t r = 0; r < b.rows; ++r) {
     const position_t at = b.first + r / b.group;
@@ -116,21 +228,18 @@ HWY_INLINE void page(const attention_block& b, const Element* keys,
     soften(b, r, visible);
     most = visible > most ? visible : most;
   }
-  std::uint32_t r = 0;
-  for (; r + 4 <= b.rows; r += 4)
-    mix<4>(b, r, values, most);
-  for (; r < b.rows; ++r)
-    mix<1>(b, r, values, most);
+  mix(b, values, most);
 }
 
-void attend_page(const attention_block& b, dtype element, const std::byte* keys,
-                 const std::byte* values, position_t first_key) {
+void attend_page(const attention_block& b, dtype element,
+                 const page_of_head& at, position_t first_key,
+                 const page_of_head& next) {
   if (element == dtype::float32)
-    page(b, reinterpret_cast<const float*>(keys),
-         reinterpret_cast<const float*>(values), first_key);
+    page(b, reinterpret_cast<const float*>(at.keys),
+         reinterpret_cast<const float*>(at.values), first_key, next);
   else
-    page(b, reinterpret_cast<const std::uint16_t*>(keys),
-         reinterpret_cast<const std::uint16_t*>(values), first_key);
+    page(b, reinterpret_cast<const std::uint16_t*>(at.keys),
+         reinterpret_cast<const std::uint16_t*>(at.values), first_key, next);
 }
 
 }  // namespace lamina::HWY_NAMESPACE
@@ -200,10 +309,18 @@ void run(const task& t, std::uint32_t layer, const head_counts& n,
       b.queries[r * n.dim + i] = queries[row_of(r) + i] * scale;
   const kv_cache& cache = *t.span->cache;
   const position_t last = first + positions - 1;
-  for (std::uint32_t p = 0; p <= last / kv_cache::page_positions; ++p)
+  const std::uint32_t last_page = last / kv_cache::page_positions;
+  const auto page_at = [&](std::uint32_t p) -> page_of_head {
+    if (p > last_page) return {};
+    return {cache.keys(p, layer, t.kv_head), cache.values(p, layer, t.kv_head)};
+  };
+  page_of_head at = page_at(0);
+  for (std::uint32_t p = 0; p <= last_page; ++p) {
+    const page_of_head next = page_at(p + 1);
     HWY_DYNAMIC_DISPATCH(attend_page)
-  (b, cache.shape().element, cache.keys(p, layer, t.kv_head),
-   cache.values(p, layer, t.kv_head), p * kv_cache::page_positions);
+    (b, cache.shape().element, at, p * kv_cache::page_positions, next);
+    at = next;
+  }
   for (std::uint32_t r = 0; r < b.rows; ++r)
     for (std::uint32_t i = 0; i < n.dim; ++i)
       out[row_of(r) + i] = b.out[r * n.dim + i] / b.sum[r];

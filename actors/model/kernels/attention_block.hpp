@@ -3,6 +3,7 @@
 // once per instruction set; hence a header of its own.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "protocol/site.hpp"
@@ -20,6 +21,13 @@ struct attention_block {
   float* out;           // [rows][dim], weighted sums so far
   float* maximum;       // [rows], highest score so far
   float* sum;           // [rows], sum of weights so far
+};
+
+/// Where a page of the cache has a head's keys and values, [64][dim] each;
+/// null: there is none.
+struct page_of_head {
+  const std::byte* keys = nullptr;
+  const std::byte* values = nullptr;
 };
 
 }  // namespace lamina
