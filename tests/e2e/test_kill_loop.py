@@ -2,7 +2,7 @@
 and delete. Everything that was acknowledged as durable reads back exactly, and
 nothing needs repair. Once more under a disk budget that is too small for them:
 what was evicted and computed again may then differ in its last digits, and
-what is written while nothing may go has no activations from the beginning.
+what is written while nothing may go is without activations.
 
     test_kill_loop.py [ROUNDS [SEED]]
 """
@@ -69,7 +69,6 @@ class KillLoop(DaemonTest):
             "lens": {p: self.daemon.json("lens", conversation, p)["layers"]
                      for p in (size - 1, size // 2)},
             "rows": self.rows(conversation, size // CHUNK * CHUNK)[0],
-            "presence": self.presence(conversation, size // CHUNK)[0],
         }
 
     def check(self, conversation, kept):
@@ -77,9 +76,10 @@ class KillLoop(DaemonTest):
         presence, ids = self.presence(conversation, full)
         first = kept["first"]
         self.assertEqual(ids[first:first + len(kept["ids"])], kept["ids"])
-        for now, before in zip(presence, kept["presence"]):
-            if not (self.evicting and before == "dropped"):
-                self.assertIn(now, ("present", "evicted"), f"acknowledged as {before}")
+        # Under a small budget a chunk may have been evicted, and given up when a
+        # later turn captured it again and nothing could go for it.
+        self.assertLessEqual(set(presence), {"present", "evicted", "dropped"} if self.evicting
+                             else {"present", "evicted"})
         if set(presence) == {"present"}:
             rows, source = self.rows(conversation, full * CHUNK)
             # Eviction goes on beside us; what it took meanwhile is computed.
