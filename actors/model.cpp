@@ -181,9 +181,12 @@ model_self::behavior_type model_runner(model_state::pointer self,
     self->state.sink_down(down.source);
   });
   state.options = std::move(options);
-  // What is free is known when the weights have taken their part.
+  // What is free is known when the weights have taken their part. A device's
+  // caches lie in a pool of its own.
   auto& kv_bytes_max = state.options.engine.kv_running_bytes_max;
-  if (kv_bytes_max == 0) kv_bytes_max = available_memory_bytes() / 4;
+  if (kv_bytes_max == 0 &&
+      loaded->description().device.kind == device_kind::cpu)
+    kv_bytes_max = available_memory_bytes() / 4;
   state.runner = engine::create(loaded, state.options.engine);
   self->send(supervisor, model_loaded{state.options.model.name, loaded});
   return {

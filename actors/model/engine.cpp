@@ -97,10 +97,12 @@ class engine_impl final : public engine {
 std::uint64_t engine_impl::kv_bytes_max() const {
   const std::uint64_t pages =
       model_->description().context_length / kv_cache::page_positions + 1;
-  const std::uint64_t whole = options_.max_sequences * pages *
-                              kv_cache::page_bytes(layers_.cache_shape());
+  const std::uint64_t one = pages * kv_cache::page_bytes(layers_.cache_shape());
+  const std::uint64_t all = options_.max_sequences * one;
   const std::uint64_t most = options_.kv_running_bytes_max;
-  return options_.kv_budget_bytes + (most == 0 ? whole : std::min(whole, most));
+  // Whoever is alone may always run.
+  return options_.kv_budget_bytes +
+         (most == 0 ? all : std::min(all, std::max(most, one)));
 }
 
 sequence* engine_impl::find(sequence_id id) {

@@ -16,10 +16,10 @@ result<model_ptr> load_weights(model_directory opened,
   BOOST_OUTCOME_TRY(plan, count_weights(opened, options));
   if (!plan.fits) return within(opened.path.string(), does_not_fit(plan));
   model_description d = plan.model;
-  BOOST_OUTCOME_TRY(print,
+  BOOST_OUTCOME_TRY(hashed,
                     kept_fingerprint(options.fingerprints, opened.config_text,
                                      opened.files, options.stop));
-  d.fingerprint = print;
+  d.fingerprint = hashed;
   weights_reader weights(opened.files, opened.reading(plan.memory_bytes));
   auto layers = opened.outline.build(weights);
   if (!layers) return within(opened.path.string(), layers.error());

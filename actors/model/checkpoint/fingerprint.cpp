@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -10,9 +9,6 @@
 
 namespace lamina {
 namespace {
-
-// Between two looks at whether to stop.
-constexpr std::size_t piece_bytes = std::size_t{16} << 20;
 
 // What the files are now, without reading them.
 digest identity(std::string_view config_text, const checkpoint& weights) {
@@ -56,15 +52,12 @@ result<digest> fingerprint(std::string_view config_text,
                            const std::stop_token& stop) {
   digest_builder builder;
   builder.add(config_text);
-  for (const auto& file : weights.files)
-    for (auto rest = file->bytes(); !rest.empty();) {
-      if (stop.stop_requested())
-        return fail(error_code::cancelled,
-                    "the fingerprint was not finished: loading was stopped");
-      const auto piece = rest.first(std::min(rest.size(), piece_bytes));
-      builder.add(piece);
-      rest = rest.subspan(piece.size());
-    }
+  for (const auto& file : weights.files) {
+    if (stop.stop_requested())
+      return fail(error_code::cancelled,
+                  "the fingerprint was not finished: loading was stopped");
+    builder.add(file->bytes());
+  }
   return builder.finish();
 }
 

@@ -18,8 +18,8 @@
 namespace lamina {
 
 /// SHA-256 over the text of config.json and every byte of the weight files, in
-/// the order of their names. cancelled, within a fraction of a second, when
-/// `stop` asks for it.
+/// the order of their names. cancelled, before the next file, when `stop`
+/// asks for it.
 result<digest> fingerprint(std::string_view config_text,
                            const checkpoint& weights,
                            const std::stop_token& stop = {});
