@@ -52,15 +52,15 @@ void supervisor_state::add_model(const model_actor_options& model) {
   fresh.start = [this, given = model](system_view& v) mutable {
     auto& hosted = v.models[given.model.name];
     given.model.memory_bytes = memory_left(v);
-    newest_actor started_now;
-    given.model.stop = started_now.interrupt.get_token();
+    newest_actor latest;
+    given.model.stop = latest.interrupt.get_token();
     // A restart keeps the weights.
-    started_now.actor = spawn_model(self->system(), given, hosted.model,
-                                    supervisor_actor(self));
+    latest.actor = spawn_model(self->system(), given, hosted.model,
+                               supervisor_actor(self));
     given.fault_after_steps = 0;  // injected once
     hosted.actor = nullptr;       // until it says that it is loaded
-    const auto address = caf::actor_cast<caf::actor_addr>(started_now.actor);
-    newest[given.model.name] = std::move(started_now);
+    const auto address = caf::actor_cast<caf::actor_addr>(latest.actor);
+    newest[given.model.name] = std::move(latest);
     return address;
   };
   // Parts keep their places, for restarts name them: a model that went leaves

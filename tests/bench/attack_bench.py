@@ -110,7 +110,7 @@ def beside_a_turn(daemon, read):
     viewer = subprocess.Popen([daemon.bin_dir / "lamina", "--endpoint", daemon.endpoint, "generate",
                                "--model", "demo", "--max-new-tokens", "900", "--temperature", "1", PROMPT],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(0.3)
+    time.sleep(0.3)  # the turn has begun
     if not read:
         viewer.send_signal(signal.SIGSTOP)
     return viewer
@@ -124,10 +124,10 @@ def measure(bin_dir, daemon, port, seen):
     for name, once in ATTACKS.items():
         attacker = Attacker(port, once)
         attacker.start()
-        time.sleep(0.3)
+        time.sleep(0.3)  # under way
         note(name)
         attacker.stop()
-        time.sleep(2)
+        time.sleep(2)  # what it left is sent away
     for name, read in (("a turn that is read", True), ("a turn that nobody reads", False)):
         viewer = beside_a_turn(daemon, read)
         note(name)

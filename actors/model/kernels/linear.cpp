@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "actors/model/kernels/dots.hpp"
-#include "actors/model/kernels/few_rows.hpp"
 #include "actors/model/kernels/gemm.hpp"
 #include "actors/model/kernels/int8_rows.hpp"
 #include "actors/model/kernels/int8_tiles.hpp"
 #include "actors/model/kernels/rows.hpp"
+#include "actors/model/kernels/simd.hpp"
 #include "actors/model/kernels/tiles.hpp"
 
 namespace lamina {
@@ -75,8 +75,8 @@ void by_simd(const float* x, std::uint32_t rows,
     for_each_output(
         projections, count, simd_unit,
         [&](const projection& p, std::uint32_t first, std::uint32_t last) {
-          few_rows(shared, p.weight, first, last,
-                   p.out + std::size_t{r} * p.weight.rows);
+          simd_outputs(shared, p.weight, first, last,
+                       p.out + std::size_t{r} * p.weight.rows);
         });
   }
 }
@@ -188,7 +188,7 @@ matmul choose_matmul(std::uint32_t rows,
   if (tiles_available() && all(int8_tiles_fit))
     return rows <= int8_simd_rows_max ? matmul::simd : matmul::tiles;
   if (dots_pay() && !tiles_available() && all(dots_fit)) return matmul::dots;
-  return rows <= few_rows_max(projections.front().weight.element)
+  return rows <= simd_rows_max(projections.front().weight.element)
              ? matmul::simd
              : matmul::gemm;
 }
@@ -219,8 +219,8 @@ void linear(const float* x, std::uint32_t rows,
 }
 
 std::string matmul_path() {
-  const std::uint32_t most = few_rows_max(weight_type::float32);
-  std::string simd = std::string("SIMD ") + few_rows_target();
+  const std::uint32_t most = simd_rows_max(weight_type::float32);
+  std::string simd = std::string("SIMD ") + simd_target();
   if (most != std::numeric_limits<std::uint32_t>::max())
     simd += " up to " + std::to_string(most) + " rows, then libtorch sgemm";
   if (tiles_available()) return "bfloat16: AMX tiles; float32: " + simd;

@@ -12,7 +12,7 @@
 //                                           widened piece by piece
 //
 // BF16: AVX512_BF16 where it pays, and no AMX. 512: AVX-512. Few:
-// `few_rows_max`. Why: docs/architecture.md, decisions. x is rounded as the
+// `simd_rows_max`. Why: docs/architecture.md, decisions. x is rounded as the
 // weights say (matrix::input), on every path; products and sums are float32.
 //
 // Stateless; any thread. Uses as many threads as the caller's

@@ -16,9 +16,7 @@ namespace lamina::HWY_NAMESPACE {
 
 void norm_one(const float* x, const float* gain, std::size_t width,
               float epsilon, float* out) {
-  float square[1][1];
-  dot_block<1, 1>(x, width, x, width, width, square);
-  const float mean = square[0][0] / static_cast<float>(width);
+  const float mean = squares(x, width) / static_cast<float>(width);
   const float scale = 1.0f / std::sqrt(mean + epsilon);
   const lanes d;
   const std::size_t step = hn::Lanes(d);
@@ -54,9 +52,7 @@ void layer_norm_one(const float* x, const float* gain, const float* bias,
     hn::StoreU(hn::Sub(hn::LoadU(d, x + i), hn::Set(d, mean)), d, out + i);
   for (; i < width; ++i)
     out[i] = x[i] - mean;
-  float square[1][1];
-  dot_block<1, 1>(out, width, out, width, width, square);
-  const float variance = square[0][0] / static_cast<float>(width);
+  const float variance = squares(out, width) / static_cast<float>(width);
   const float scale = 1.0f / std::sqrt(variance + epsilon);
   for (i = 0; i + step <= width; i += step) {
     const vec scaled = hn::Mul(hn::LoadU(d, out + i), hn::Set(d, scale));

@@ -110,27 +110,20 @@ HWY_INLINE void finish_sums(const vec (&acc)[Rows][Outs], const float* x,
     }
 }
 
-/// sums[r][o] = x[r] . w[o], for `Rows` rows of x and `Outs` rows of w, each
-/// `count` long and `x_stride` / `w_stride` elements apart. Holds Rows * Outs
-/// accumulators: 3 x 4 fill the sixteen registers of AVX2.
-template <int Rows, int Outs, class Weight>
-HWY_INLINE void dot_block(const float* x, std::size_t x_stride, const Weight* w,
-                          std::size_t w_stride, std::size_t count,
-                          float (&sums)[Rows][Outs]) {
+/// The sum of the squares of x [count].
+HWY_INLINE float squares(const float* x, std::size_t count) {
   const lanes d;
   const std::size_t step = hn::Lanes(d);
-  vec acc[Rows][Outs];
-  clear_sums(acc);
+  vec acc = hn::Zero(d);
   std::size_t i = 0;
   for (; i + step <= count; i += step) {
-    vec wide[Outs];
-#pragma GCC unroll 8
-    for (int o = 0; o < Outs; ++o)
-      wide[o] = load(d, w + o * w_stride + i);
-    add_products(x + i, x_stride, wide, acc);
+    const vec v = hn::LoadU(d, x + i);
+    acc = hn::MulAdd(v, v, acc);
   }
-  finish_sums(acc, x, x_stride, w, w_stride, i, count,
-              [&](int r, int o, float sum) { sums[r][o] = sum; });
+  float sum = hn::GetLane(hn::SumOfLanes(d, acc));
+  for (; i < count; ++i)
+    sum += x[i] * x[i];
+  return sum;
 }
 
 }  // namespace lamina::HWY_NAMESPACE

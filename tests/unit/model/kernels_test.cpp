@@ -12,11 +12,11 @@
 
 #include "actors/model/kernels/attention.hpp"
 #include "actors/model/kernels/dots.hpp"
-#include "actors/model/kernels/few_rows.hpp"
 #include "actors/model/kernels/int8_tiles.hpp"
 #include "actors/model/kernels/linear.hpp"
 #include "actors/model/kernels/quantise.hpp"
 #include "actors/model/kernels/rows.hpp"
+#include "actors/model/kernels/simd.hpp"
 #include "actors/model/kernels/tiles.hpp"
 
 namespace lamina {
@@ -196,7 +196,7 @@ TEST_P(OlderCpu, FewRowsEqualWhatThisOneComputes) {
     choose(target);
     linear_by(matmul::simd, x.data(), rows,
               std::array{projection{w, older.data()}});
-    EXPECT_STREQ(few_rows_target(), hwy::TargetName(target));
+    EXPECT_STREQ(simd_target(), hwy::TargetName(target));
     for (std::size_t i = 0; i < here.size(); ++i)
       ASSERT_NEAR(here[i], older[i], 2e-4) << hwy::TargetName(target);
   }
@@ -259,7 +259,7 @@ TEST(Kernels, OnePathIsChosenForAllRows) {
   }
   EXPECT_EQ(chosen(wide, 1), matmul::simd);
   EXPECT_EQ(chosen(wide, 4096),
-            few_rows_max(wide.element) < 4096 ? matmul::gemm : matmul::simd);
+            simd_rows_max(wide.element) < 4096 ? matmul::gemm : matmul::simd);
 }
 
 // SIMD takes sums as tiles do: which of them multiplies is not to be seen.

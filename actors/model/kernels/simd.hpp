@@ -28,8 +28,8 @@ void pack_rows(simd_rows& to, const float* x, std::uint32_t rows,
 
 /// Weights of float32 or bfloat16. Outputs `first` .. `last` - 1 of out
 /// [x.rows][weight.rows]. A row gives the same bits alone and in a batch.
-void few_rows(const simd_rows& x, const matrix& weight, std::uint32_t first,
-              std::uint32_t last, float* out);
+void simd_outputs(const simd_rows& x, const matrix& weight, std::uint32_t first,
+                  std::uint32_t last, float* out);
 
 /// Up to this many rows it is to be preferred to libtorch's GEMM. With 32
 /// registers of 512 bits that is any number: two cores give 200 to 260 GFLOP/s,
@@ -37,9 +37,9 @@ void few_rows(const simd_rows& x, const matrix& weight, std::uint32_t first,
 /// row has the same bits alone and in a prefill. With AVX2 one core gives 60 to
 /// 73 against 50 to 60 at 24 rows, and less at 64. Weights of eight bits are
 /// widened once for the GEMM and for each few rows here.
-std::uint32_t few_rows_max(weight_type element);
+std::uint32_t simd_rows_max(weight_type element);
 
 /// The instruction set that was chosen, "AVX2".
-const char* few_rows_target();
+const char* simd_target();
 
 }  // namespace lamina

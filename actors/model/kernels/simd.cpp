@@ -1,7 +1,7 @@
-#include "actors/model/kernels/few_rows.hpp"
+#include "actors/model/kernels/simd.hpp"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "actors/model/kernels/few_rows.cpp"
+#define HWY_TARGET_INCLUDE "actors/model/kernels/simd.cpp"
 #include <hwy/foreach_target.h>
 // Highway wants its loop over targets before anything it compiles.
 #include <hwy/cache_control.h>
@@ -181,19 +181,19 @@ void pack_rows(simd_rows& to, const float* x, std::uint32_t rows,
   }
 }
 
-void few_rows(const simd_rows& x, const matrix& weight, std::uint32_t first,
-              std::uint32_t last, float* out) {
+void simd_outputs(const simd_rows& x, const matrix& weight, std::uint32_t first,
+                  std::uint32_t last, float* out) {
   HWY_DYNAMIC_DISPATCH(outputs)(x, weight, first, last, out);
 }
 
-std::uint32_t few_rows_max(weight_type element) {
+std::uint32_t simd_rows_max(weight_type element) {
   if (!HWY_DYNAMIC_DISPATCH(any_rows)()) return 32;
   return element == weight_type::int8
              ? 128
              : std::numeric_limits<std::uint32_t>::max();
 }
 
-const char* few_rows_target() {
+const char* simd_target() {
   return HWY_DYNAMIC_DISPATCH(target)();
 }
 
